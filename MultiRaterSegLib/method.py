@@ -1,0 +1,109 @@
+"""What every method promises: style + image + noise -> mask.
+
+A method implements `encode`, `sample` and the style sources that it has. Consensus, experts, prompts, interpolation,
+volumes, uncertainty, metrics and Slicer are written once, for all of them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from .errors import UnsupportedRequest
+from .noise import Noise
+
+Style: TypeAlias = Tensor
+"""[S or 1, B or 1, ...]: noise-free and of fixed size; its meaning is the method's business."""
+
+
+@dataclass(frozen=True)
+class Expert:
+    """A reader style the model learned and can be asked for by name.
+
+    ranked_by: "nodule_volume" (one anonymous reader along a lesion), "slice_area" (per slice, the papers' A1..A4), or
+    "rater" (a data set's own stable reader).
+    """
+
+    name: str
+    title: str
+    ranked_by: str = "nodule_volume"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Training images in the method's frame.
+
+    image: [B, C, H, W] normalised. masks: [B, M, H, W] in {0, 1}, a rater each (an empty mask: that rater outlined
+    nothing). targets: {expert name: [B] index into M}, the rater's mask that stands for this expert on this image.
+    """
+
+    image: Tensor
+    masks: Tensor
+    targets: dict[str, Tensor]
+    ids: Tensor
+
+    def to(self, device) -> "Batch":
+        moved = {name: index.to(device) for name, index in self.targets.items()}
+        return Batch(self.image.to(device), self.masks.to(device), moved, self.ids.to(device))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a paper's training: what moves and what is minimised.
+
+    loss(batch) -> {name: scalar}; "loss" is minimised, the others are logged. parameters: those that are trained; all
+    others, buffers included, stay as they are (the trainer keeps frozen modules in eval mode).
+    """
+
+    name: str
+    loss: Callable[[Batch], dict[str, Tensor]]
+    modules: tuple[nn.Module, ...]
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        return (p for module in self.modules for p in module.parameters())
+
+
+class Method(nn.Module, ABC):
+    """A multi-rater segmentation method. Subclasses are built from (Config, channels, labels, experts)."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    follows_prompts: ClassVar[bool] = False
+    labels: tuple[str, ...]
+    experts: tuple[Expert, ...]
+
+    @abstractmethod
+    def encode(self, image: Tensor) -> Any:
+        """[B, C, H, W] normalised -> whatever sampling can reuse, computed once a slice."""
+
+    @abstractmethod
+    def sample(self, encoded: Any, noise: Noise, style: Style | None = None) -> Tensor:
+        """Probabilities [S, B, L, H, W], S = len(noise.samples). style None: draw from the population of readers."""
+
+    @abstractmethod
+    def stages(self) -> tuple[Stage, ...]:
+        """How the paper trains it, in order."""
+
+    def expert_style(self, encoded: Any, expert: int) -> Style:
+        """The style of self.experts[expert]."""
+        raise UnsupportedRequest(f"{self.title} has no reader styles.")
+
+    def prompt_style(self, encoded: Any, prompt: str) -> Style:
+        """The style a sentence describes. Raises UnsupportedRequest for text that it cannot map."""
+        raise UnsupportedRequest(
+            f"{self.title} cannot follow a prompt. It knows experts: {', '.join(e.name for e in self.experts)}."
+        )
+
+    def interpolate(self, a: Style, b: Style, t: float) -> Style:
+        """Between two styles: t = 0 is exactly a, t = 1 exactly b."""
+        return a if t == 0 else b if t == 1 else torch.lerp(a, b, t)
+
+    def expert_index(self, name: str) -> int:
+        """Position of the expert called `name`; raises UnsupportedRequest with the known names."""
+        names = [expert.name for expert in self.experts]
+        if name.lower() not in [n.lower() for n in names]:
+            raise UnsupportedRequest(f"{self.title} knows no expert '{name}'. It knows: {', '.join(names)}.")
+        return [n.lower() for n in names].index(name.lower())
