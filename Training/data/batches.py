@@ -1,0 +1,180 @@
+"""Training batches as a pure function of (seed, step): what is drawn does not depend on what was drawn before.
+
+A crop goes from its native grid to the method's frame in one interpolation: spacing, shift, rotation, flip and scale
+are a single affine map. Intensities then follow the frame's rule, as in use.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import IterableDataset
+
+from MultiRaterSegLib.frame import Frame
+from MultiRaterSegLib.method import Batch, Expert
+
+from .negatives import remove_lesion
+from .slices import Slices
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """shift_mm: standard deviation of the lesion's offset from the frame's centre (cut at 2.5 of them). rotate: any
+    angle and both flips. scale: largest relative change of size. window: chance of a random display window. contrast,
+    brightness, gamma, noise, blur_px: largest change of each."""
+
+    shift_mm: float = 3.0
+    rotate: bool = True
+    scale: float = 0.15
+    window: float = 0.5
+    contrast: float = 0.3
+    brightness: float = 0.12
+    gamma: float = 0.3
+    noise: float = 0.05
+    blur_px: float = 0.7
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Shares of a batch: slices that all raters outlined, slices that some outlined, and negatives (nothing to find):
+    half of them off the lesion, half with the lesion replaced by lung."""
+
+    all_raters: float = 0.5
+    some_raters: float = 0.4
+    negatives: float = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class BatchSource:
+    """Batches of `slices` in `frame`. `batch(step)` is pure; rows are drawn lesion sizes alike, as they come."""
+
+    slices: Slices
+    frame: Frame
+    experts: tuple[Expert, ...]
+    batch_size: int = 16
+    seed: int = 0
+    augmentation: Augmentation = Augmentation()
+    mixture: Mixture = Mixture()
+
+    def batch(self, step: int) -> Batch:
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, step, 0xBA7C])))
+        rows, negative = self._draw_rows(rng)
+        image = self.slices.images[rows].astype(np.float32)
+        masks = self.slices.masks(rows)
+        off_lesion = negative & (rng.random(len(rows)) < 0.5)
+        for i in np.flatnonzero(negative & ~off_lesion):
+            image[i] = remove_lesion(image[i], masks[i].any(0), rng)
+            masks[i] = False
+        planes = torch.from_numpy(np.concatenate([image[:, None], masks.astype(np.float32)], 1))
+        theta = self._affine(rng, rows, off_lesion)
+        planes = to_frame(planes, theta, self.frame)
+        image, masks = planes[:, :1], (planes[:, 1:] > 0.5).float()
+        image = augment_intensity(image, self.frame, self.augmentation, rng)
+        return Batch(image, masks, expert_targets(self.slices, rows, self.experts), torch.from_numpy(rows))
+
+    def _draw_rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        everybody = (self.slices.areas_px > 0).all(1)
+        groups = [np.flatnonzero(everybody), np.flatnonzero(~everybody), np.arange(len(self.slices))]
+        shares = np.array([self.mixture.all_raters, self.mixture.some_raters, self.mixture.negatives])
+        shares = np.where([len(g) > 0 for g in groups], shares, 0)
+        kind = rng.choice(3, self.batch_size, p=shares / shares.sum())
+        return np.array([rng.choice(groups[k]) for k in kind]), kind == 2
+
+    def _affine(self, rng: np.random.Generator, rows: np.ndarray, off_lesion: np.ndarray) -> np.ndarray:
+        """[B, 2, 3]: frame position (x, y) mm from its centre -> crop position mm from its centre."""
+        a, n = self.augmentation, len(rows)
+        angle = rng.uniform(0, 2 * np.pi, n) if a.rotate else np.zeros(n)
+        flip = np.where((rng.random(n) < 0.5) & a.rotate, -1.0, 1.0)
+        scale = np.exp(rng.uniform(-a.scale, a.scale, n))
+        cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
+        linear = np.stack([np.stack([cos * flip, -sin], -1), np.stack([sin * flip, cos], -1)], 1)
+        shift = np.clip(rng.normal(0, 1, (n, 2)), -2.5, 2.5) * a.shift_mm
+        away = rng.uniform(0.75, 0.95, (n, 1)) * self.slices.images.shape[-1] / 2 * self.slices.spacing_mm[rows, None]
+        direction = rng.normal(size=(n, 2))
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        shift = np.where(off_lesion[:, None], away * direction, shift)
+        crop_mm = self.slices.images.shape[-1] * self.slices.spacing_mm[rows]
+        matrix = np.concatenate([linear, shift[..., None]], -1)
+        matrix[..., :2] *= self.frame.field_of_view_mm / crop_mm[:, None, None]
+        matrix[..., 2] *= 2 / crop_mm[:, None]
+        return matrix.astype(np.float32)
+
+
+def to_frame(planes: Tensor, theta: np.ndarray, frame: Frame) -> Tensor:
+    """Planes [B, C, H, W] (channel 0 the image, repeated at its border; others masks, 0 outside) -> [B, C, size, size]."""
+    grid = F.affine_grid(torch.from_numpy(theta), [len(planes), 1, frame.size, frame.size], align_corners=False)
+    image = F.grid_sample(planes[:, :1], grid, mode="bilinear", padding_mode="border", align_corners=False)
+    masks = F.grid_sample(planes[:, 1:], grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return torch.cat([image, masks], 1)
+
+
+def augment_intensity(image: Tensor, frame: Frame, a: Augmentation, rng: np.random.Generator) -> Tensor:
+    """[B, 1, H, W] in the crop's units -> normalised by the frame's rule, as other windows and scanners would show it."""
+    n = len(image)
+
+    def draw(low: float, high: float) -> Tensor:
+        return torch.from_numpy(rng.uniform(low, high, (n, 1, 1, 1)).astype(np.float32))
+
+    flat = image.flatten(1)
+    low, high = flat.amin(1).view(-1, 1, 1, 1), flat.amax(1).view(-1, 1, 1, 1)
+    windowed = torch.from_numpy(rng.random((n, 1, 1, 1)) < a.window)
+    span = (high - low).clamp(min=1e-6)
+    floor = low + span * torch.where(windowed, draw(0, 0.12), torch.zeros(n, 1, 1, 1))
+    ceiling = high - span * torch.where(windowed, draw(0, 0.35), torch.zeros(n, 1, 1, 1))
+    image = frame.normalize(image.clamp(floor, ceiling) + 1e-3 * draw(0, 1) * torch.linspace(0, 1, image.shape[-1]))
+    sign = torch.where(image < 0, -1.0, 1.0)
+    image = sign * image.abs() ** torch.exp(draw(-a.gamma, a.gamma))
+    image = image * (1 + draw(-a.contrast, a.contrast)) + draw(-a.brightness, a.brightness)
+    sigma = a.blur_px * float(rng.random())
+    if sigma > 0.3 and rng.random() < 0.3:
+        image = gaussian_blur(image, sigma)
+    grain = torch.from_numpy(rng.standard_normal(image.shape, np.float32))
+    return image + grain * draw(0, a.noise)
+
+
+def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
+    """[B, C, H, W], separable Gaussian of `sigma` pixels, edges repeated."""
+    radius = max(1, int(3 * sigma + 0.5))
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=image.dtype) / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).to(image.device).expand(image.shape[1], 1, -1)
+    groups = image.shape[1]
+    image = F.conv2d(F.pad(image, (radius, radius, 0, 0), "replicate"), kernel[:, :, None, :], groups=groups)
+    return F.conv2d(F.pad(image, (0, 0, radius, radius), "replicate"), kernel[:, :, :, None], groups=groups)
+
+
+def expert_targets(slices: Slices, rows: np.ndarray, experts: Sequence[Expert]) -> dict[str, Tensor]:
+    """Which rater stands for each expert on each row: {expert name: int64 [B]}.
+
+    Ranks are taken among the raters who outlined something (on the slice, or in the lesion), so that a style says how
+    tightly, never whether; with fewer raters than experts the ranks are spread over those present.
+    """
+    targets = {}
+    for rule, areas in (("slice_area", slices.areas_px[rows]), ("nodule_volume", slices.lesion_areas_px[rows])):
+        group = [expert for expert in experts if expert.ranked_by == rule]
+        order = np.argsort(np.where(areas > 0, areas, -1), axis=1, kind="stable")  # absent raters first
+        present = (areas > 0).sum(1)
+        for rank, expert in enumerate(group):
+            place = np.rint(rank * np.maximum(present - 1, 0) / max(1, len(group) - 1)).astype(int)
+            column = areas.shape[1] - present + place
+            column = np.minimum(column, areas.shape[1] - 1)
+            targets[expert.name] = torch.from_numpy(order[np.arange(len(rows)), column])
+    for expert in experts:
+        if expert.ranked_by == "rater":
+            targets[expert.name] = torch.full((len(rows),), slices.raters.index(expert.name), dtype=torch.long)
+    return targets
+
+
+class BatchStream(IterableDataset):
+    """Batches from `start()` on, without end; `start` is asked when iteration begins, so a resumed run continues."""
+
+    def __init__(self, source: BatchSource, start=lambda: 0):
+        self.source, self.start = source, start
+
+    def __iter__(self) -> Iterator[Batch]:
+        step = self.start()
+        while True:
+            yield self.source.batch(step)
+            step += 1
