@@ -7,7 +7,7 @@ volumes, uncertainty, metrics and Slicer are written once, for all of them.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -55,12 +55,14 @@ class Stage:
     """One step of a paper's training: what moves and what is minimised.
 
     loss(batch) -> {name: scalar}; "loss" is minimised, the others are logged. parameters: those that are trained; all
-    others, buffers included, stay as they are (the trainer keeps frozen modules in eval mode).
+    others, buffers included, stay as they are (the trainer keeps frozen modules in eval mode). judged_by: what chooses
+    the best weights, the population of samples or the experts as well.
     """
 
     name: str
     loss: Callable[[Batch], dict[str, Tensor]]
     modules: tuple[nn.Module, ...]
+    judged_by: Literal["population", "experts"] = "population"
 
     def parameters(self) -> Iterable[nn.Parameter]:
         return (p for module in self.modules for p in module.parameters())
@@ -71,7 +73,10 @@ class Method(nn.Module, ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    Config: ClassVar[type]
     follows_prompts: ClassVar[bool] = False
+    config: Any
+    channels: int
     labels: tuple[str, ...]
     experts: tuple[Expert, ...]
 

@@ -1,1 +1,19 @@
-"""Data sets by name; each is one file that turns what lies on disk into `Slices`."""
+"""Data sets by name; each is one file that turns what lies on disk into `TrainingData`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from MultiRaterSegLib.errors import DataError
+
+from .lidc_slices import load_lidc_slices
+from .training_data import TrainingData
+
+DATASETS: dict[str, Callable[[Path, tuple[int, ...]], TrainingData]] = {"lidc_slices": load_lidc_slices}
+
+
+def load_data(settings) -> TrainingData:
+    """The recipe's [data]: its folds, cut to `limit` slices. Raises DataError for an unknown name or missing files."""
+    if settings.name not in DATASETS:
+        raise DataError(f"[data] name = '{settings.name}' is unknown. Data sets: {', '.join(DATASETS)}.")
+    data = DATASETS[settings.name](Path(settings.root).expanduser(), tuple(settings.folds))
+    return data if settings.limit is None else data.limited(settings.limit)

@@ -9,6 +9,7 @@ from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.method import Expert
 
 from .slices import Slices
+from .training_data import TrainingData
 
 MEDIAN_SPACING_MM = 0.70
 """Stands in for an unknown pixel spacing (LIDC-IDRI: 0.46..0.98 mm, median 0.70)."""
@@ -54,3 +55,14 @@ class LidcSlices(Slices):
                 spacing_mm=spacing,
                 ratings=archive["ratings"],
             )
+
+
+def load_lidc_slices(root: Path, folds: tuple[int, ...]) -> TrainingData:
+    """root: the folder of fold0.npz, fold1.npz, ... Patients of other folds are never opened."""
+    return TrainingData(
+        LidcSlices.load([root / f"fold{fold}.npz" for fold in folds]),
+        EXPERTS,
+        modality="CT",
+        description="single lung nodules in chest CT",
+        labels=("background", "nodule"),
+    )

@@ -1,0 +1,110 @@
+"""Models on disk: one safetensors file that explains itself.
+
+The header holds everything the weights need (method, config, frame, labels, experts) and everything a person may ask
+(data, recipe, seed, text encoder, figures). Nothing is unpickled.
+"""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from .errors import CheckpointError
+from .frame import Frame
+from .method import Expert, Method
+from .resources import model_files
+
+FORMAT = "MultiRaterSeg 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """method: in eval mode on its device. info: the header, a dict. sha256: of the file."""
+
+    method: Method
+    frame: Frame
+    info: dict
+    name: str
+    sha256: str
+
+
+def save_checkpoint(path: Path, method: Method, frame: Frame, info: dict, half: bool = True) -> Path:
+    """Writes weights (float16 when `half`) and header; `info` adds provenance: modality, data, recipe, seed, figures."""
+    header = {
+        "method": method.name,
+        "config": dataclasses.asdict(method.config),
+        "channels": method.channels,
+        "labels": list(method.labels),
+        "experts": [dataclasses.asdict(expert) for expert in method.experts],
+        "frame": dataclasses.asdict(frame),
+        **info,
+    }
+    state = {}
+    for name, value in method.state_dict().items():
+        value = value.detach().cpu().contiguous()
+        state[name] = value.half() if half and value.is_floating_point() else value
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file(state, str(partial), metadata={"format": FORMAT, "multiraterseg": json.dumps(header)})
+    partial.replace(path)
+    return path
+
+
+def load_checkpoint(name_or_path: str | Path, device: str | torch.device = "cpu") -> Checkpoint:
+    """A shipped or installed model by name, or a file. Raises CheckpointError with the names that exist."""
+    path = find_model(name_or_path)
+    info = read_info(path)
+    from .methods import METHODS
+
+    if info["method"] not in METHODS:
+        raise CheckpointError(f"'{path}' is for method '{info['method']}'; this version knows {', '.join(METHODS)}.")
+    kind = METHODS[info["method"]]
+    config = TypeAdapter(kind.Config).validate_python(info["config"])
+    experts = tuple(Expert(**expert) for expert in info["experts"])
+    method = kind(config, info["channels"], info["labels"], experts)
+    with safe_open(str(path), "pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    state = {name: value.float() if value.dtype == torch.float16 else value for name, value in state.items()}
+    try:
+        method.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"'{path}': its weights do not fit its own header: {error}") from error
+    frame = TypeAdapter(Frame).validate_python(info["frame"])
+    return Checkpoint(method.eval().to(device), frame, info, path.stem, sha256_of(path))
+
+
+def read_info(path: Path) -> dict:
+    """The header alone, without building the model."""
+    try:
+        with safe_open(str(path), "pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"'{path}' is not a readable model file ({error}).") from error
+    if "multiraterseg" not in metadata:
+        raise CheckpointError(f"'{path}' holds weights but no MultiRaterSeg header; it was not made by Training/train.py.")
+    return json.loads(metadata["multiraterseg"])
+
+
+def find_model(name_or_path: str | Path) -> Path:
+    """The file of a model given by path, by run folder (its best.safetensors) or by name."""
+    path = Path(name_or_path)
+    for candidate in (path, path.with_name(path.name + ".safetensors"), path / "best.safetensors"):
+        if candidate.is_file():
+            return candidate
+    models = model_files()
+    if str(name_or_path) in models:
+        return models[str(name_or_path)]
+    known = ", ".join(sorted(models)) or "none"
+    raise CheckpointError(f"No model '{name_or_path}'. Give a .safetensors file, or one of the installed: {known}.")
+
+
+def sha256_of(path: Path) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

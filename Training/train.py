@@ -1,0 +1,50 @@
+"""Train a method from a recipe, its stages in order.
+
+    python Training/train.py                                   lists the recipes
+    python Training/train.py Training/recipes/prosona_compact.toml --set data.root=../data
+    python Training/train.py prosona_compact --resume          goes on after an interruption, bit for bit on the CPU
+
+A run folder (runs/NAME) gets for each stage: last.ckpt (everything to go on), best.safetensors (the weight average
+that scored best on the inner validation patients), metrics.csv and TensorBoard logs; and at the end
+runs/NAME/best.safetensors, which evaluate.py and the command line accept.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from MultiRaterSegLib.errors import MultiRaterSegError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", nargs="?", help="a .toml file or the name of a shipped recipe")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
+    parser.add_argument("--out", type=Path, help="run folder (default: runs/NAME)")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the run folder")
+    parser.add_argument("--start-from", type=Path, help="weights to start the first trained stage with")
+    parser.add_argument("--stages", nargs="+", help="only these stages, in the method's order")
+    options = parser.parse_args(arguments)
+    from Training.recipe import list_recipes, load_recipe  # after --help: these import torch
+
+    if options.recipe is None:
+        print("Recipes (python Training/train.py NAME):")
+        for path in list_recipes():
+            print(f"  {path.stem:28s}{path.read_text().splitlines()[0].lstrip('# ')}")
+        return 0
+    try:
+        from Training.fit import train
+
+        recipe = load_recipe(options.recipe, options.set)
+        best = train(recipe, options.out or Path("runs") / recipe.name, options.resume, options.start_from, options.stages)
+    except MultiRaterSegError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
+    print(f"Best weights: {best}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
