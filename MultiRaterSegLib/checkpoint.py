@@ -88,7 +88,9 @@ def read_info(path: Path) -> dict:
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"'{path}' is not a readable model file ({error}).") from error
     if "multiraterseg" not in metadata:
-        raise CheckpointError(f"'{path}' holds weights but no MultiRaterSeg header; it was not made by Training/train.py.")
+        raise CheckpointError(
+            f"'{path}' holds weights but no MultiRaterSeg header; it was not made by Training/train.py."
+        )
     return json.loads(metadata["multiraterseg"])
 
 

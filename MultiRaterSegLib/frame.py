@@ -28,17 +28,19 @@ class Frame:
     def field_of_view_mm(self) -> float:
         return self.size * self.spacing_mm
 
-    def grid_for(self, target: Grid) -> Grid:
+    def grid_for(self, target: Grid, center=None) -> Grid:
         """The frame's grid around `target`: its axes permuted and flipped upright, its own slice positions, the plane
-        centred on the target's centre with the frame's size and spacing."""
+        centred on `center` (RAS mm; default: the target's centre) with the frame's size and spacing."""
         axes = target.affine[:3, :3] / target.spacing  # RAS direction of i, j, k, a column each
-        order, signs = _upright_axes(axes)
+        order, signs = upright_axes(axes)
         slices = target.shape[2 - order[2]]
         steps = axes[:, order] * signs * np.array([self.spacing_mm, self.spacing_mm, target.spacing[order[2]]])
         size = np.array([self.size, self.size, slices])
+        middle = target.to_ijk(target.center if center is None else center)
+        middle[order[2]] = (slices - 1) / 2  # slices stay where they were acquired
         affine = np.eye(4)
         affine[:3, :3] = steps
-        affine[:3, 3] = target.center - steps @ ((size - 1) / 2)
+        affine[:3, 3] = target.to_ras(middle) - steps @ ((size - 1) / 2)
         return Grid((slices, self.size, self.size), affine)
 
     def normalize(self, values: Tensor) -> Tensor:
@@ -51,12 +53,14 @@ class Frame:
         flat = flat[:, :: max(1, flat.shape[1] // 200_000)]  # a fair sample is enough for a percentile
         low, high = torch.quantile(flat, torch.tensor(self.percentiles, device=flat.device) / 100, dim=1)
         if bool((high <= low).any()):
-            raise GeometryError("The scan is constant around this point; there is nothing to outline. Choose another place.")
+            raise GeometryError(
+                "The scan is constant around this point; there is nothing to outline. Choose another place."
+            )
         low, high = low.view(-1, 1, 1, 1), high.view(-1, 1, 1, 1)
         return ((values.float() - low) / (high - low)).clamp(-0.5, 1.5)
 
 
-def _upright_axes(axes: np.ndarray) -> tuple[list[int], np.ndarray]:
+def upright_axes(axes: np.ndarray) -> tuple[list[int], np.ndarray]:
     """Which axis of a grid runs most along left, back and head (a permutation), and its sign."""
     along = UPRIGHT.T @ axes  # [upright axis, grid axis]
     order = [-1, -1, -1]

@@ -143,8 +143,11 @@ def _interpolate(values: Tensor, positions: np.ndarray, step: float, dim: int) -
     nearest = np.rint(positions)
     if np.abs(positions - nearest).max() < 1e-4 and abs(step - 1) < 1e-6:  # a shift by whole voxels: copy
         index = torch.from_numpy(np.clip(nearest, 0, length - 1).astype(np.int64)).to(values.device)
-        return values if len(index) == length and bool((index == torch.arange(length, device=index.device)).all()) \
+        return (
+            values
+            if len(index) == length and bool((index == torch.arange(length, device=index.device)).all())
             else values.index_select(dim, index)
+        )
     clipped = np.clip(positions, 0, length - 1)
     width = max(1.0, step)
     low = int(max(0, np.floor(clipped.min() - width)))

@@ -102,6 +102,10 @@ class Method(nn.Module, ABC):
             f"{self.title} cannot follow a prompt. It knows experts: {', '.join(e.name for e in self.experts)}."
         )
 
+    def understand(self, prompt: str) -> Any:
+        """How a sentence is read: an object with `.summary()` and `.notes`. Raises UnsupportedRequest as prompt_style."""
+        raise UnsupportedRequest(f"{self.title} cannot follow a prompt.")
+
     def interpolate(self, a: Style, b: Style, t: float) -> Style:
         """Between two styles: t = 0 is exactly a, t = 1 exactly b."""
         return a if t == 0 else b if t == 1 else torch.lerp(a, b, t)

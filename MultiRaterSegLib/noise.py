@@ -55,4 +55,6 @@ class Noise:
 
 
 def _generator(*address: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([part & 0xFFFFFFFFFFFFFFFF for part in address])))
+    return np.random.Generator(
+        np.random.Philox(np.random.SeedSequence([part & 0xFFFFFFFFFFFFFFFF for part in address]))
+    )

@@ -34,4 +34,6 @@ def user_models_folder() -> Path:
 def model_files() -> dict[str, Path]:
     """Every model by name; an installed one hides a shipped one of the same name."""
     shipped = resource_path("Models")
-    return {path.stem: path for folder in (shipped, user_models_folder()) for path in sorted(folder.glob("*.safetensors"))}
+    return {
+        path.stem: path for folder in (shipped, user_models_folder()) for path in sorted(folder.glob("*.safetensors"))
+    }

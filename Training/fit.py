@@ -56,8 +56,13 @@ def train(
             method.load_state_dict(load_file(str(place / "best.pt.safetensors")))
             continue
         source = BatchSource(
-            training.slices, recipe.frame, data.experts, recipe.batches.size, recipe.seed + 1000 * number,
-            recipe.batches.augmentation, recipe.batches.mixture,
+            training.slices,
+            recipe.frame,
+            data.experts,
+            recipe.batches.size,
+            recipe.seed + 1000 * number,
+            recipe.batches.augmentation,
+            recipe.batches.mixture,
         )
         fit_stage(method, stage, settings, source, validation.slices, recipe, place, resume)
         save_checkpoint(place / "best.safetensors", method, recipe.frame, info | {"stage": stage.name})
@@ -81,8 +86,13 @@ def fit_stage(
     last = place / "last.ckpt"
     if not resume and last.is_file():
         raise DataError(f"'{place}' already holds a run. Add --resume to go on with it, or give another --out.")
-    keep = ModelCheckpoint(dirpath=place, filename="last", every_n_train_steps=settings.validate_every or settings.steps,
-                           save_top_k=1, enable_version_counter=False)
+    keep = ModelCheckpoint(
+        dirpath=place,
+        filename="last",
+        every_n_train_steps=settings.validate_every or settings.steps,
+        save_top_k=1,
+        enable_version_counter=False,
+    )
     best = KeepBest(place / "best.pt.safetensors", validation, recipe.frame, settings)
     trainer = lightning.Trainer(
         max_steps=settings.steps,
@@ -97,8 +107,12 @@ def fit_stage(
         num_sanity_val_steps=0,
     )
     stream = BatchStream(source, lambda: trainer.global_step)
-    trainer.fit(module, DataLoader(stream, batch_size=None), ckpt_path=last if resume and last.is_file() else None,
-                weights_only=False)
+    trainer.fit(
+        module,
+        DataLoader(stream, batch_size=None),
+        ckpt_path=last if resume and last.is_file() else None,
+        weights_only=False,
+    )
     method.load_state_dict(load_file(str(place / "best.pt.safetensors")))
 
 
@@ -122,7 +136,9 @@ class StageModule(lightning.LightningModule):
         return batch.to(device)
 
     def training_step(self, batch: Batch, _index: int) -> torch.Tensor:
-        torch.manual_seed(self.seed * 1_000_003 + self.global_step)  # noise is a function of (seed, step), as the batch is
+        torch.manual_seed(
+            self.seed * 1_000_003 + self.global_step
+        )  # noise is a function of (seed, step), as the batch is
         terms = self.stage.loss(batch)
         self.log_dict({name: value.detach() for name, value in terms.items() if name != "loss"}, batch_size=1)
         self.log("loss", terms["loss"].detach(), prog_bar=True, batch_size=1)
@@ -135,7 +151,9 @@ class StageModule(lightning.LightningModule):
     def configure_optimizers(self):
         s = self.settings
         kind = torch.optim.AdamW if s.optimizer == "adamw" else torch.optim.Adam
-        optimizer = kind([p for p in self.stage.parameters() if p.requires_grad], s.learning_rate, weight_decay=s.weight_decay)
+        optimizer = kind(
+            [p for p in self.stage.parameters() if p.requires_grad], s.learning_rate, weight_decay=s.weight_decay
+        )
         floor = s.final_learning_rate / s.learning_rate
 
         def factor(step: int) -> float:

@@ -101,7 +101,9 @@ def recipe_from(tree: dict, where: str, name: str) -> Recipe:
     if tree.get("method") not in METHODS:
         raise RecipeError(f"{where}: method = {tree.get('method')!r} is unknown. Methods: {', '.join(METHODS)}.")
     recipe = build(Recipe, tree, where)
-    return dataclasses.replace(recipe, model=build(METHODS[recipe.method].Config, tree.get("model", {}), where, "model"))
+    return dataclasses.replace(
+        recipe, model=build(METHODS[recipe.method].Config, tree.get("model", {}), where, "model")
+    )
 
 
 def build(kind: type, values: dict, where: str, section: str = "") -> Any:

@@ -21,7 +21,9 @@ from MultiRaterSegLib.errors import MultiRaterSegError
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", nargs="?", help="a .toml file or the name of a shipped recipe")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe"
+    )
     parser.add_argument("--out", type=Path, help="run folder (default: runs/NAME)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the run folder")
     parser.add_argument("--start-from", type=Path, help="weights to start the first trained stage with")
@@ -38,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
         from Training.fit import train
 
         recipe = load_recipe(options.recipe, options.set)
-        best = train(recipe, options.out or Path("runs") / recipe.name, options.resume, options.start_from, options.stages)
+        best = train(
+            recipe, options.out or Path("runs") / recipe.name, options.resume, options.start_from, options.stages
+        )
     except MultiRaterSegError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2

@@ -18,7 +18,9 @@ BATCH = 32
 
 
 @torch.no_grad()
-def validation_score(method: Method, frame: Frame, slices: Slices, judged_by: str, limit: int = 600) -> dict[str, float]:
+def validation_score(
+    method: Method, frame: Frame, slices: Slices, judged_by: str, limit: int = 600
+) -> dict[str, float]:
     """{"ged", "dice_soft", "expert_dice", "score"} over slices that all raters outlined (all slices if there are none).
 
     GED with 1-IoU over all pairs; expert Dice is the diagonal, mean over slice-area experts. Higher scores are better.

@@ -41,7 +41,7 @@ from ..networks.backbone import CompactUNet, ResNetUNet
 from ..networks.latent import DiagonalGaussian, GaussianHead, LatentDecoder, PosteriorNet, probabilities
 from ..noise import Noise
 from ..style_targets import regions, smoothed, with_halo, with_strands, without_halo
-from ..text import Slots, TrainingPrompt, make_text_encoder, training_prompts
+from ..text import Slots, TrainingPrompt, Understanding, make_text_encoder, training_prompts
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,9 @@ class ProSona(Method):
     follows_prompts: ClassVar[bool] = True
     Config: ClassVar[type] = Config
 
-    def __init__(self, config: Config, channels: int, labels: Sequence[str], experts: Sequence[Expert], raters: int = 4):
+    def __init__(
+        self, config: Config, channels: int, labels: Sequence[str], experts: Sequence[Expert], raters: int = 4
+    ):
         super().__init__()
         self.config, self.channels = config, channels
         self.labels, self.experts = tuple(labels), tuple(experts)
@@ -128,8 +130,11 @@ class ProSona(Method):
         return self.query(self.expert_embeddings[expert][None, None])
 
     def prompt_style(self, encoded: Encoded | None, prompt: str) -> Style:
-        self.text.understand(prompt)  # refuses what no slot can carry
+        self.understand(prompt)  # refuses what no slot can carry
         return self.query(self.text.embed([prompt]).to(self.expert_embeddings)[None])
+
+    def understand(self, prompt: str) -> Understanding:
+        return self.text.understand(prompt)
 
     # -- training -----------------------------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ class GaussianHead(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, features: Tensor) -> DiagonalGaussian:
-        mean, log_std = self.linear(features.float().mean((2, 3))).chunk(2, -1)
+        mean, log_std = self.linear(features.float().mean((2, 3))).float().chunk(2, -1)
         return DiagonalGaussian(mean, log_std.clamp(-6, 3))
 
 
@@ -66,23 +66,23 @@ class LatentDecoder(nn.Module):
     """Features [B, F, H, W] and z [S, B, D] -> logits [S, B, L-1, H, W] of the labels after background (its logit is 0).
 
     1x1 convolutions on [features, z tiled over the plane] (Kohl et al., Fig. 1; D-Persona's Fcomb). The first layer is
-    linear in both, so its two halves are computed apart: the image's part once for all samples, and no tiling.
+    linear in both, so its two halves are computed apart: the image's part once for all samples, and no tiling. Channels
+    lie last, where a 1x1 convolution is a matrix product (several times faster on CPUs).
     """
 
     def __init__(self, feature_channels: int, latent_dim: int, hidden: int, layers: int, labels: int):
         super().__init__()
-        self.from_features = nn.Conv2d(feature_channels, hidden, 1)
+        self.from_features = nn.Linear(feature_channels, hidden)
         self.from_latent = nn.Linear(latent_dim, hidden, bias=False)
-        self.hidden = nn.ModuleList(nn.Conv2d(hidden, hidden, 1) for _ in range(layers - 1))
-        self.out = nn.Conv2d(hidden, labels - 1, 1)
+        self.hidden = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
+        self.out = nn.Linear(hidden, labels - 1)
 
     def forward(self, features: Tensor, z: Tensor) -> Tensor:
-        samples, batch = z.shape[:2]
-        x = self.from_features(features) + self.from_latent(z)[..., None, None]
-        x = F.relu(x.flatten(0, 1))  # [S*B, hidden, H, W]
+        from_image = self.from_features(features.permute(0, 2, 3, 1))  # [B, H, W, hidden]
+        x = F.relu(from_image + self.from_latent(z)[:, :, None, None])  # [S, B, H, W, hidden]
         for layer in self.hidden:
             x = F.relu(layer(x))
-        return self.out(x).float().unflatten(0, (samples, batch))
+        return self.out(x).float().movedim(-1, 2)
 
 
 def probabilities(logits: Tensor) -> Tensor:

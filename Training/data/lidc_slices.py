@@ -40,7 +40,9 @@ class LidcSlices(Slices):
     @classmethod
     def _load_one(cls, path: Path) -> "LidcSlices":
         if not path.is_file():
-            raise DataError(f"No prepared data at '{path}'. Make it with: python Training/prepare.py FOLDER {path.parent}")
+            raise DataError(
+                f"No prepared data at '{path}'. Make it with: python Training/prepare.py FOLDER {path.parent}"
+            )
         with np.load(path) as archive:
             missing = [key for key in KEYS if key not in archive.files]
             if missing:
