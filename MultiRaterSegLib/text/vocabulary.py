@@ -1,0 +1,133 @@
+"""Words with a meaning: from a sentence to tagged tokens. The words themselves are in vocabulary.toml."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+NEGATED = re.compile(r"\b(do|does|did|should|would|could|must|need|is|are|was|were|has|have)n[' ]?t\b")
+TOKEN = re.compile(r"[a-z0-9]+(?:[.,]\d+)?%?|[,.;:!?()+&=%]")
+SUFFIXES = (
+    *(("ies", "y"), ("es", ""), ("s", ""), ("ied", "y"), ("ed", ""), ("ed", "e"), ("ing", ""), ("ing", "e")),
+    *(("ily", "y"), ("ly", ""), ("iest", "y"), ("ier", "y"), ("est", ""), ("est", "e"), ("er", ""), ("er", "e")),
+)
+RANKS = {"a1", "a2", "a3", "a4"}
+SHORTEST_CORRECTED = 6
+
+
+@dataclass(frozen=True)
+class Token:
+    """Words of the sentence with one tag of the vocabulary ('' where they have no meaning here)."""
+
+    text: str
+    tag: str
+    read_as: str = ""
+
+
+def tokenize(text: str) -> list[Token]:
+    """A sentence as tagged tokens; the longest entry of the vocabulary wins at each place."""
+    words = TOKEN.findall(_plain(text))
+    tokens, position = [], 0
+    while position < len(words):
+        length, token = _match(words, position)
+        tokens.append(token)
+        position += length
+    return tokens
+
+
+def _plain(text: str) -> str:
+    """Lower case, no contractions, no hyphens inside words; signs before a word become words."""
+    text = text.lower().replace("’", "'").replace("‐", "-").replace("‑", "-")
+    text = re.sub(r"\bcan(?:not|'?t)\b", "can not", text)
+    text = re.sub(r"\bwon'?t\b", "will not", text)
+    text = NEGATED.sub(r"\1 not", text)
+    text = re.sub(r"\bw/o\b", "without", re.sub(r"\bw/(?!\w*o\b)", "with ", text))
+    text = re.sub(r"(?<![\w)])[-−](?=[a-z])", " minus ", text)
+    text = re.sub(r"\s[-–—−]\s|[–—]", " , ", text)
+    return re.sub(r"(?<=\w)[-−'](?=\w)", " ", text).replace("/", " or ")
+
+
+def _match(words: list[str], position: int) -> tuple[int, Token]:
+    first = words[position]
+    if first in PUNCTUATION:
+        return 1, Token(first, PUNCTUATION[first])
+    stems = [stems_of(word) for word in words[position : position + longest_entry()]]
+    found = [
+        (entry, tag)
+        for start in stems[0]
+        for entry, tag in entries().get(start, ())
+        if len(entry) <= len(stems) and all(part in stem for part, stem in zip(entry, stems))
+    ]
+    if found:
+        entry, tag = max(found, key=lambda item: len(item[0]))
+        return len(entry), Token(" ".join(words[position : position + len(entry)]), tag, " ".join(entry))
+    if first in RANKS:
+        return 1, Token(first, "rank", first)
+    if any(letter.isdigit() for letter in first) or "%" in first:
+        return 1, Token(first, "foreign")
+    corrected = _correct(first)
+    return 1, Token(first, single_words()[corrected] if corrected else "", corrected)
+
+
+PUNCTUATION = {sign: "comma" for sign in ",():="} | {sign: "stop" for sign in ".;!?"}
+PUNCTUATION |= {"+": "with", "&": "and"}
+
+
+@cache
+def stems_of(word: str) -> tuple[str, ...]:
+    """The word, then what it may be an inflection of: 'trimmed' -> trimmed, trimm, trim, trimme."""
+    stems = [word]
+    for suffix, ending in SUFFIXES:
+        stem = word.removesuffix(suffix)
+        if stem != word and len(stem) >= 3:
+            stems.append(stem + ending)
+            if not ending and stem[-1] == stem[-2]:
+                stems.append(stem[:-1])
+    return tuple(stems)
+
+
+@cache
+def vocabulary() -> dict[str, list[tuple[str, ...]]]:
+    """{tag: entries as tuples of words}, from vocabulary.toml."""
+    table = tomllib.loads(resources.files(__package__).joinpath("vocabulary.toml").read_text(encoding="utf-8"))
+    return {tag: [tuple(entry.split()) for entry in text.split(",") if entry.strip()] for tag, text in table.items()}
+
+
+@cache
+def entries() -> dict[str, list[tuple[tuple[str, ...], str]]]:
+    """{first word: [(entry, tag)]}."""
+    index: dict[str, list] = {}
+    for tag, listed in vocabulary().items():
+        for entry in listed:
+            index.setdefault(entry[0], []).append((entry, tag))
+    return index
+
+
+@cache
+def longest_entry() -> int:
+    return max(len(entry) for listed in vocabulary().values() for entry in listed)
+
+
+@cache
+def single_words() -> dict[str, str]:
+    """{word: tag} of the entries of one word."""
+    return {entry[0]: tag for tag, listed in vocabulary().items() for entry in listed if len(entry) == 1}
+
+
+@cache
+def _correct(word: str) -> str:
+    """The one word of the vocabulary a single slip away ('' if none or several): letters swapped, lost, added, wrong."""
+    if len(word) < SHORTEST_CORRECTED:
+        return ""
+    near = [known for known in single_words() if len(known) >= SHORTEST_CORRECTED and _one_slip(word, known)]
+    return near[0] if len({single_words()[known] for known in near}) == 1 else ""
+
+
+def _one_slip(a: str, b: str) -> bool:
+    if a[0] != b[0] or abs(len(a) - len(b)) > 1:
+        return False
+    start = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+    rest_a, rest_b = a[start:], b[start:]
+    swapped = rest_a[:2] == rest_b[1::-1] and rest_a[2:] == rest_b[2:] and len(rest_b) >= 2
+    return swapped or rest_a[1:] == rest_b[1:] or rest_a[1:] == rest_b or rest_a == rest_b[1:]
