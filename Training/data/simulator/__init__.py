@@ -18,4 +18,13 @@ from .plane import Plane
 from .scan import SimulatedScan, SimulatedVolume
 from .scanner import SCANNERS, scanner_of
 
-__all__ = ["READERS", "SCANNERS", "OutlinedNodule", "Plane", "SimulatedScan", "SimulatedVolume", "read_nodules", "scanner_of"]
+__all__ = [
+    "READERS",
+    "SCANNERS",
+    "OutlinedNodule",
+    "Plane",
+    "SimulatedScan",
+    "SimulatedVolume",
+    "read_nodules",
+    "scanner_of",
+]

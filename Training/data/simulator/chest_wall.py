@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from .outlines import OUTLINE_SPACING_MM, OutlinedNodule
-from .plane import DriftingField, Plane, soft_step, unit
+from .outlines import OutlinedNodule
+from .plane import Plane, soft_step, unit
 
 HALF_THORAX_MM = np.array([92.0, 142.0])  # half axes (row, column) of an ellipse that stands for the thorax
 DIRECTIONS = np.linspace(0, 2 * np.pi, 36, endpoint=False)
@@ -57,7 +57,7 @@ class ChestWall:
         agreed = masks.mean(0) >= max(0.25, share / 2)
         rows, columns = np.nonzero(agreed if agreed.any() else masks.any(0))
         center = (plane.padded - 1) / 2
-        outline = np.c_[rows - center, columns - center] * OUTLINE_SPACING_MM
+        outline = np.c_[rows - center, columns - center] * plane.spacing_mm
         outermost = np.percentile(outline @ self.normal, 99)
         if self.attached:
             return outermost, (outline @ self.tangent).mean()
@@ -83,8 +83,11 @@ class ChestWall:
         return extra
 
 
-def draw_chest_wall(rng: np.random.Generator, nodule: OutlinedNodule, radius_mm: float) -> ChestWall | None:
-    """A wall where the real position is peripheral; attached where the real outline is flat on its outward side."""
+def draw_chest_wall(
+    rng: np.random.Generator, nodule: OutlinedNodule, radius_mm: float, field_mm: float
+) -> ChestWall | None:
+    """A wall where the real position brings it into a field of this side; attached where the position is peripheral and
+    the real outline is flat on its outward side."""
     position = nodule.position_mm
     periphery = float(np.hypot(*(position / HALF_THORAX_MM)))
     outward = unit(position / HALF_THORAX_MM**2)
@@ -92,10 +95,11 @@ def draw_chest_wall(rng: np.random.Generator, nodule: OutlinedNodule, radius_mm:
     attached = normal is not None
     gap = 0.4
     if not attached:
-        if periphery <= 0.88:
+        gap = (1.06 - periphery) * 95
+        if gap >= field_mm / 2 - 14.9:
             return None
         normal = unit(outward + rng.normal(0, 0.15, 2))
-        gap = float(np.clip((1.06 - periphery) * 95, 2.5, 40)) * rng.uniform(0.7, 1.3)
+        gap = float(np.clip(gap, 2.5, 40)) * rng.uniform(0.7, 1.3)
     return ChestWall(
         normal=normal,
         attached=attached,
@@ -126,8 +130,8 @@ def _flat_side(nodule: OutlinedNodule, outward: np.ndarray) -> np.ndarray | None
     heights = points @ normals.T
     across = points @ np.c_[np.cos(DIRECTIONS), -np.sin(DIRECTIONS)].T
     on_side = heights > heights.max(0) - 1.3
-    chord = np.ptp(np.ma.array(across, mask=~on_side), axis=0)
+    chord = np.where(on_side, across, -np.inf).max(0) - np.where(on_side, across, np.inf).min(0)
     diameter = np.ptp(across, axis=0)
-    flatness = np.asarray(chord) / (diameter + 1e-6) * (normals @ outward > 0.35)
+    flatness = chord / (diameter + 1e-6) * (normals @ outward > 0.35)
     best = int(flatness.argmax())
     return normals[best] if flatness[best] > 0.68 and diameter[best] > 8 else None

@@ -21,8 +21,9 @@ class OutlinedNodule:
 
     masks: bool [n, 4, 128, 128] at 0.5 mm, centred on each slice's own outlines; empty where that reader outlined
     nothing. centre_mm: [n, 2], (row, column) of that centre relative to the nodule's. z_mm: [n], DICOM z.
-    slice_number: [n] in the scan. ratings: [readers, 9], LIDC's ordinal scales. position_mm: (row, column) of the nodule
-    from the image centre. pixel_spacing_mm, thickness_mm, slice_spacing_mm: of the real scan. number, scan: identity.
+    slice_number: [n] in the scan. ratings: [readers, 9], LIDC's ordinal scales. position_mm: (row, column) of
+    the nodule from the image centre. pixel_spacing_mm, thickness_mm, slice_spacing_mm: of the real scan. number, scan:
+    identity.
     """
 
     number: int
@@ -71,7 +72,7 @@ class OutlinedNodule:
 
 
 def read_nodules(path: str | Path, folds: tuple[int, ...] | None = None) -> list[OutlinedNodule]:
-    """Nodules of the given folds (None: all) from an npz made for this simulator. Raises DataError when it is missing."""
+    """Nodules of the given folds (None: all) from the bundled npz. Raises DataError when it is missing."""
     path = Path(path)
     if not path.is_file():
         raise DataError(f"No outlines at '{path}'. They come with the project in Resources/SampleData.")

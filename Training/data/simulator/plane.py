@@ -6,6 +6,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.fft import irfft2
+from scipy.ndimage import affine_transform
 
 
 def random_from(*keys: object) -> np.random.Generator:
@@ -61,18 +62,24 @@ class Plane:
         inner = slice(self.margin, self.margin + self.size)
         return inner, inner
 
-    def place(self, masks: np.ndarray, shift_px: tuple[int, int] = (0, 0)) -> np.ndarray:
-        """Masks [M, h, w], centred plus a shift by whole pixels, on the plane [M, padded, padded]; what lies beyond
-        the plane is cut."""
-        placed = np.zeros((len(masks), self.padded, self.padded), masks.dtype)
-        source, target = [slice(None)], [slice(None)]
-        for length, shift in zip(masks.shape[1:], shift_px):
-            start = (self.padded - length) // 2 + int(shift)
-            low, high = max(0, start), min(self.padded, start + length)
-            source.append(slice(low - start, max(low, high) - start))
-            target.append(slice(low, max(low, high)))
-        placed[tuple(target)] = masks[tuple(source)]
-        return placed
+    @property
+    def field_mm(self) -> float:
+        """Side of the part that is kept."""
+        return self.size * self.spacing_mm
+
+    def place(self, masks: np.ndarray, spacing_mm: float, centre_mm: tuple[float, float]) -> np.ndarray:
+        """Masks bool [M, h, w] of the given spacing, their centre at centre_mm (row, column), on the plane: bool [M,
+        padded, padded]. Moved by whole pixels where the spacing is the plane's, else interpolated and cut at 1/2."""
+        scale = self.spacing_mm / spacing_mm
+        shift = np.asarray(centre_mm) / self.spacing_mm
+        if scale == 1:
+            shift = np.round(shift)
+        middle = (np.array(masks.shape[1:]) - 1) / 2
+        start = middle - scale * ((self.padded - 1) / 2 + shift)
+        planes = [
+            affine_transform(m.astype(np.float32), [scale] * 2, start, (self.padded,) * 2, order=1) for m in masks
+        ]
+        return np.stack(planes) > 0.5
 
 
 def unit_variance(amplitude: np.ndarray, plane: Plane) -> np.ndarray:
