@@ -11,6 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+LOG_STD_RANGE = 1.5
+"""The decoder can undo any scale of z, so nothing else keeps the prior's spread from running away."""
+
+
 @dataclass(frozen=True)
 class DiagonalGaussian:
     """mean, log_std: [B, D]."""
@@ -41,7 +45,7 @@ class GaussianHead(nn.Module):
 
     def forward(self, features: Tensor) -> DiagonalGaussian:
         mean, log_std = self.linear(features.float().mean((2, 3))).float().chunk(2, -1)
-        return DiagonalGaussian(mean, log_std.clamp(-6, 3))
+        return DiagonalGaussian(mean, LOG_STD_RANGE * torch.tanh(log_std / LOG_STD_RANGE))
 
 
 class PosteriorNet(nn.Module):
