@@ -1,0 +1,147 @@
+"""Four pictures of an evaluation: GED by samples, reliability, uncertainty by agreement, Dice by lesion size."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
+
+from MultiRaterSegLib.calibration import BINS, binary_entropy
+
+from .bootstrap import Estimate, calibration_estimate, estimate, mean_estimate
+from .evaluation import NEAR_PIXELS, Evaluation
+
+SIZE_EDGES_MM = (0, 4, 6, 8, 10, 15, 20, 30, np.inf)
+MODEL, READERS, MAJORITY, GREY = "#0072b2", "#d55e00", "#009e73", "#777777"  # told apart by the colour-blind
+
+
+def plot_report(folder: Path, evaluation: Evaluation, title: str) -> None:
+    """Writes ged_by_samples, reliability, uncertainty and dice_by_size as PNG into `folder`."""
+    pictures = {
+        "ged_by_samples": plot_ged_by_samples,
+        "reliability": plot_reliability,
+        "uncertainty": plot_uncertainty,
+        "dice_by_size": plot_dice_by_size,
+    }
+    for name, draw in pictures.items():
+        figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+        draw(axes, evaluation)
+        axes.spines[["top", "right"]].set_visible(False)
+        figure.suptitle(title, fontsize=10, color=GREY)
+        figure.savefig(folder / f"{name}.png", dpi=150)
+        plt.close(figure)
+
+
+def largest(evaluation: Evaluation) -> str:
+    """The group with the most samples."""
+    return max((g for g in evaluation.figures if g.endswith(" samples")), key=lambda g: int(g.split()[0]))
+
+
+def plot_ged_by_samples(axes: Axes, evaluation: Evaluation) -> None:
+    curve = evaluation.figures["curve"]
+    counts = sorted(int(n) for n in curve)
+    found = [mean_estimate(curve[str(n)], evaluation.patient) for n in counts]
+    _band(axes, counts, found, MODEL, "model")
+    for group, colour in (("majority mask", MAJORITY), ("random reader", READERS)):
+        value = mean_estimate(evaluation.figures[group]["ged"], evaluation.patient).value
+        axes.axhline(value, color=colour, linestyle="--", linewidth=1.2, label=f"{group}, repeated ({value:.3f})")
+    for n, e in zip(counts, found):
+        if f"{n} samples" in evaluation.figures:
+            axes.annotate(f"{e.value:.3f}", (n, e.value), (0, 7), textcoords="offset points", ha="center", fontsize=8)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(counts, [str(n) for n in counts])
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set(xlabel="Number of samples", ylabel="GED (1 − IoU, all pairs), lower is better", ylim=(0, None))
+    axes.legend(frameon=False, fontsize=9)
+
+
+def plot_reliability(axes: Axes, evaluation: Evaluation) -> None:
+    """Share of readers against share of samples, near the lesion; the bars are pixels."""
+    bins, patient = evaluation.figures[largest(evaluation)]["ece_near"], evaluation.patient
+    pooled = bins.sum(0)
+    used = np.flatnonzero(pooled[:, 0] > 0)
+    confidence = pooled[used, 1] / pooled[used, 0]
+    accuracy = [_ratio_estimate(bins[:, k, 2], bins[:, k, 0], patient) for k in used]
+    ece = calibration_estimate(bins, patient)
+    counts = axes.twinx()
+    counts.bar((np.arange(BINS) + 0.5) / BINS, 100 * pooled[:, 0] / pooled[:, 0].sum(), 0.9 / BINS, color="#e4e4e4")
+    counts.set(ylabel="Pixels in the bin (%, bars)", ylim=(0, 100))
+    counts.yaxis.label.set_color(GREY)
+    counts.spines["top"].set_visible(False)
+    axes.set_zorder(counts.get_zorder() + 1)
+    axes.patch.set_visible(False)
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfect")
+    label = f"{largest(evaluation)}: ECE {ece.value:.3f} ({ece.low:.3f} to {ece.high:.3f})"
+    _band(axes, confidence, accuracy, MODEL, label)
+    axes.set(
+        xlabel="Share of the model's samples that mark a pixel",
+        ylabel=f"Share of readers (≤ {NEAR_PIXELS} px from any outline)",
+        xlim=(0, 1),
+        ylim=(0, 1),
+    )
+    axes.legend(frameon=False, fontsize=9, loc="upper left")
+
+
+def plot_uncertainty(axes: Axes, evaluation: Evaluation) -> None:
+    """Mean entropy of the samples where 0..M readers marked the pixel."""
+    sums, patient = evaluation.figures[largest(evaluation)]["entropy"], evaluation.patient
+    marked = np.arange(sums.shape[1])
+    readers = len(marked) - 1
+    found = [_ratio_estimate(sums[:, m, 1], sums[:, m, 0], patient) for m in marked]
+    values = np.array([e.value for e in found])
+    errors = np.array([[e.value - e.low, e.high - e.value] for e in found]).T
+    axes.bar(marked, values, 0.6, yerr=errors, color=MODEL, ecolor="black", capsize=3, label=largest(evaluation))
+    own = binary_entropy(marked / readers)
+    axes.plot(marked, own, "D", color=READERS, markersize=6, label="the readers' own split")
+    axes.set_xticks(marked, [f"{m} of {readers}" for m in marked])
+    axes.set(
+        xlabel=f"Readers who marked the pixel (≤ {NEAR_PIXELS} px from any outline)",
+        ylabel="Entropy (bits)",
+        ylim=(0, 1.18),
+    )
+    axes.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
+
+
+def plot_dice_by_size(axes: Axes, evaluation: Evaluation) -> None:
+    """A sample against a reader, and a reader against another, by diameter."""
+    size = np.digitize(evaluation.diameter_mm, SIZE_EDGES_MM) - 1
+    used = [k for k in range(len(SIZE_EDGES_MM) - 1) if (size == k).any()]
+    group = largest(evaluation)
+    series = [
+        ("Dice_soft", evaluation.figures[group]["dice_soft"], MAJORITY, "s"),
+        ("a sample against a reader", evaluation.figures[group]["dice"], MODEL, "o"),
+        ("a reader against another", evaluation.figures["readers"]["dice"], READERS, "D"),
+    ]
+    for offset, (label, values, colour, marker) in zip((-0.15, 0, 0.15), series):
+        found = [mean_estimate(values[size == k], evaluation.patient[size == k]) for k in used]
+        y = np.array([e.value for e in found])
+        errors = np.clip([[e.value - e.low, e.high - e.value] for e in found], 0, None).T
+        axes.errorbar(
+            np.arange(len(used)) + offset, y, errors, fmt=marker, color=colour, capsize=2, markersize=5, label=label
+        )
+    axes.set_xticks(range(len(used)), [f"{_range(k)}\nn={(size == k).sum()}" for k in used])
+    axes.set(xlabel="Diameter of the lesion on the slice (mm; n slices)", ylabel="Dice", ylim=(0, 1))
+    axes.grid(axis="y", color="#e4e4e4")
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+
+
+def _band(axes: Axes, x, found: list[Estimate], colour: str, label: str) -> None:
+    axes.fill_between(x, [e.low for e in found], [e.high for e in found], color=colour, alpha=0.2, linewidth=0)
+    axes.plot(x, [e.value for e in found], "o-", color=colour, markersize=4, label=label)
+
+
+def _ratio_estimate(total: np.ndarray, count: np.ndarray, patient: np.ndarray) -> Estimate:
+    """total.sum() / count.sum() with its interval over patients; NaN where there is nothing to count."""
+    columns = np.stack([total, count], 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return estimate(columns, patient, lambda sums: sums[..., 0] / sums[..., 1])
+
+
+def _range(k: int) -> str:
+    low, high = SIZE_EDGES_MM[k], SIZE_EDGES_MM[k + 1]
+    return f"≥ {low}" if np.isinf(high) else f"{low}–{high}"
