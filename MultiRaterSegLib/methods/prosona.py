@@ -297,13 +297,12 @@ def _described_mask(batch: Batch, experts: Sequence[Expert], slots: Slots, found
     Extent (and margin and size, which can only change it) picks the reader at that rank, else the majority; halo and
     spiculation then add or remove what was measured on the image. A weak word mixes the masks before and after.
     """
-    extents = [value for value in (slots.extent, slots.margin, slots.size) if value is not None]
     mask = found.majority
-    if extents:
+    if slots.outline_extent is not None:
         rule = "slice_area" if slots.per_slice else "nodule_volume"
         group = [expert for expert in experts if expert.ranked_by == rule] or list(experts)
-        place = (sum(extents) / len(extents) + 1) / 2 * (len(group) - 1)
-        mask = _expert_mask(batch, group[round(min(max(place, 0), len(group) - 1))].name) > 0.5
+        place = (slots.outline_extent + 1) / 2 * (len(group) - 1)
+        mask = _expert_mask(batch, group[round(place)].name) > 0.5
     soft = mask.float()
     if slots.halo:
         changed = with_halo(mask, found) if slots.halo > 0 else without_halo(mask, found)

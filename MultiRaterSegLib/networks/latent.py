@@ -80,6 +80,7 @@ class LatentDecoder(nn.Module):
         self.from_latent = nn.Linear(latent_dim, hidden, bias=False)
         self.hidden = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
         self.out = nn.Linear(hidden, labels - 1)
+        nn.init.constant_(self.out.bias, -3.0)  # lesions are small: start from "nothing here"
 
     def forward(self, features: Tensor, z: Tensor) -> Tensor:
         from_image = self.from_features(features.permute(0, 2, 3, 1))  # [B, H, W, hidden]

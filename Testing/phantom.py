@@ -1,0 +1,36 @@
+"""A small prepared data set made on the spot: bright discs in noise, four readers who draw them tighter or wider."""
+
+from pathlib import Path
+
+import numpy as np
+
+
+def write_phantom(folder: Path, patients: int = 8, slices: int = 3, seed: int = 0) -> Path:
+    """Writes fold0.npz in the format of Training/prepare.py; every third nodule is outlined by two readers only."""
+    rng = np.random.default_rng(seed)
+    yy, xx = np.mgrid[:128, :128]
+    rows = []
+    for patient in range(patients):
+        radius, center = rng.uniform(5, 11), 63.5 + rng.uniform(-3, 3, 2)
+        readers = rng.permutation([-2.0, -0.7, 0.7, 2.0])
+        for index in range(slices):
+            distance = np.hypot(yy - center[0], xx - center[1])
+            image = 40 + 150 / (1 + np.exp((distance - radius) / 1.5)) + rng.normal(0, 6, (128, 128))
+            masks = np.stack([distance < radius + r for r in readers])
+            if patient % 3 == 2:
+                masks[:2] = False
+            rows.append((image.clip(0, 255).astype(np.uint8), masks, f"P{patient:03d}", index))
+    count = len(rows)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        folder / "fold0.npz",
+        image=np.stack([row[0] for row in rows]),
+        mask_bits=np.packbits(np.stack([row[1] for row in rows]), axis=-1),
+        patient=np.array([row[2] for row in rows]),
+        nodule=np.zeros(count, np.int16),
+        slice=np.array([row[3] for row in rows], np.int16),
+        ratings=np.zeros((count, 4, 9), np.uint8),
+        pixel_spacing_mm=np.full(count, 0.7, np.float32),
+        slice_thickness_mm=np.full(count, 1.25, np.float32),
+    )
+    return folder

@@ -1,0 +1,99 @@
+"""Training batches: pure in (seed, step), the same geometry and intensities as in use, honest expert targets."""
+
+import numpy as np
+import pytest
+import torch
+from phantom import write_phantom
+
+from MultiRaterSegLib.frame import Frame
+from MultiRaterSegLib.geometry import Grid, resample
+from Training.data.batches import Augmentation, BatchSource, Mixture, expert_targets, to_frame
+from Training.data.lidc_slices import EXPERTS, LidcSlices, load_lidc_slices
+from Training.data.negatives import remove_lesion
+
+
+@pytest.fixture(scope="module")
+def slices(tmp_path_factory) -> LidcSlices:
+    return LidcSlices.load([write_phantom(tmp_path_factory.mktemp("phantom")) / "fold0.npz"])
+
+
+@pytest.fixture(scope="module")
+def source(slices) -> BatchSource:
+    return BatchSource(slices, Frame(size=64), EXPERTS, batch_size=12, seed=5)
+
+
+def test_a_batch_depends_on_seed_and_step_alone(source):
+    first = source.batch(7)
+    source.batch(8)
+    again = source.batch(7)
+    assert torch.equal(first.image, again.image)
+    assert torch.equal(first.masks, again.masks)
+    assert torch.equal(first.ids, again.ids)
+    assert not torch.equal(first.image, source.batch(8).image)
+
+
+def test_masks_follow_the_image_through_every_augmentation(slices):
+    """The phantom's lesion is bright: after shift, rotation, flip and scale the masks must still lie on it."""
+    source = BatchSource(slices, Frame(size=96), EXPERTS, 32, 0, Augmentation(noise=0), Mixture(1, 0, 0))
+    batch = source.batch(0)
+    for image, masks in zip(batch.image[:, 0], batch.masks):
+        inside, outside = masks.amin(0) > 0, masks.amax(0) == 0
+        assert image[inside].mean() > image[outside].mean() + 0.3
+
+
+def test_an_unaugmented_slice_equals_the_line_that_volumes_take(slices):
+    """Training's affine sampling and the library's separable resampling agree on one crop."""
+    frame = Frame(size=96, spacing_mm=0.7)
+    image = torch.from_numpy(slices.images[:1].astype(np.float32))
+    scale = frame.field_of_view_mm / (128 * 0.7)
+    theta = np.array([[[scale, 0, 0], [0, scale, 0]]], np.float32)
+    sampled = to_frame(torch.cat([image[None], image[None]], 1), theta, frame)[0, 0]
+    upright = np.diag([-0.7, -0.7, 1.0, 1.0])
+    grid = Grid((1, 128, 128), upright)
+    moved = resample(image[None], grid, frame.grid_for(grid))[0, 0]
+    assert torch.allclose(sampled, moved, atol=0.05)
+
+
+def test_negatives_outline_nothing_near_the_centre(slices):
+    source = BatchSource(slices, Frame(size=64), EXPERTS, 40, 0, mixture=Mixture(0, 0, 1))
+    masks = source.batch(0).masks
+    assert masks[:, :, 24:40, 24:40].sum() == 0
+
+
+def test_removing_a_lesion_leaves_something_like_its_surroundings(slices):
+    rng = np.random.default_rng(0)
+    image, lesion = slices.images[0].astype(np.float32), slices.masks([0])[0].any(0)
+    painted = remove_lesion(image, lesion, rng)
+    assert painted[lesion].mean() < image[~lesion].mean() + 15 < image[lesion].mean()
+    far = ~np.pad(lesion, 8)[8:-8, 8:-8]
+    assert np.isfinite(painted[far]).all()
+
+
+def test_slice_area_experts_are_ranks_among_those_who_outlined_something(slices):
+    rows = np.arange(len(slices))
+    targets = expert_targets(slices, rows, EXPERTS)
+    for row in rows:
+        areas = slices.areas_px[row]
+        ordered = [areas[int(targets[f"A{rank}"][row])] for rank in (1, 2, 3, 4)]
+        assert ordered == sorted(ordered)
+        assert min(ordered) > 0
+        if (areas > 0).all():
+            assert ordered == sorted(areas)
+
+
+def test_nodule_volume_experts_are_one_reader_along_the_lesion(slices):
+    rows = np.arange(len(slices))
+    targets = expert_targets(slices, rows, EXPERTS)
+    for lesion in np.unique(slices.lesion):
+        same = slices.lesion == lesion
+        assert len(torch.unique(targets["inclusive"][same])) == 1
+        chosen = int(targets["inclusive"][same][0])
+        assert slices.lesion_areas_px[same][0, chosen] == slices.lesion_areas_px[same][0].max()
+
+
+def test_patients_never_share_a_split(tmp_path):
+    data = load_lidc_slices(write_phantom(tmp_path, patients=20), (0,))
+    training, validation = data.split_patients(0.25, seed=1)
+    assert not set(training.slices.patient) & set(validation.slices.patient)
+    assert len(training.slices) + len(validation.slices) == len(data.slices)
+    assert validation.patients == 5
