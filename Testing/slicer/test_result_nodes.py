@@ -13,6 +13,7 @@ from slicer.util import addVolumeFromArray, arrayFromSegmentBinaryLabelmap, arra
 from vtk.util.numpy_support import vtk_to_numpy
 
 from MultiRaterSegLib.geometry import Volume
+from MultiRaterSegLib.io import Segment
 from MultiRaterSegLib.lesion_result import LesionResult
 from MultiRaterSegLib.prediction import Prediction
 from MultiRaterSegLib.segments import segments_of
