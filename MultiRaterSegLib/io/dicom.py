@@ -8,7 +8,6 @@ import numpy as np
 import pydicom
 import SimpleITK
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from ..errors import VolumeError
 from ..geometry import Volume
@@ -85,12 +84,14 @@ def _image_header(file: Path) -> Dataset | None:
     try:
         with warnings.catch_warnings(action="ignore"):
             header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=HEADER_TAGS)
-            stored_as = getattr(header.file_meta, "MediaStorageSOPClassUID", None)
+            list(header)  # values are converted when first asked for; damage shall show here
+            stored_as = header.file_meta.get("MediaStorageSOPClassUID")
+            whole_meta = stored_as is not None and "TransferSyntaxUID" in header.file_meta
             is_image = "Rows" in header and "Columns" in header
             modality = _text(header, "Modality")
-    except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, NotImplementedError) as error:
+    except Exception as error:  # pydicom raises whatever its parser stumbles over
         raise VolumeError(f"The DICOM file '{file}' is damaged: its header cannot be read.") from error
-    if stored_as is None or (not is_image and stored_as.name.endswith("Image Storage")):
+    if not whole_meta or (not is_image and stored_as.name.endswith("Image Storage")):
         raise VolumeError(f"The DICOM file '{file}' is cut short or damaged. Copy or export it again.")
     return header if is_image and modality not in DERIVED else None
 
@@ -151,9 +152,16 @@ def _decode(files: list[Path]) -> np.ndarray:
                 f"The DICOM file '{file}' could not be decoded: it is cut short, damaged or compressed in an unknown "
                 "way. Copy or export it again."
             ) from error
-        planes.append(compact(SimpleITK.GetArrayViewFromImage(image)[0]))
+        planes.append(_narrow(compact(SimpleITK.GetArrayViewFromImage(image)[0])))
     kind = np.result_type(*planes)
     return np.stack(planes, dtype=np.float32 if kind == np.float64 else kind)
+
+
+def _narrow(plane: np.ndarray) -> np.ndarray:
+    """ITK makes int32 of unsigned pixels with a negative intercept; HU fit into int16."""
+    limits = np.iinfo(np.int16)
+    fits = plane.dtype == np.int32 and limits.min <= plane.min() and plane.max() <= limits.max
+    return plane.astype(np.int16) if fits else plane
 
 
 def _text(header: Dataset, keyword: str) -> str:

@@ -41,8 +41,11 @@ def place_slices(slices: Slices, name: str) -> tuple[Slices, Grid]:
 
 
 def _numbers(header: Dataset, keyword: str) -> list[float]:
-    values = header.get(keyword)
-    return [] if values is None or values == "" else [float(value) for value in values]
+    """The tag's numbers, or none where it is absent or damaged."""
+    try:
+        return [float(value) for value in header.get(keyword) or ()]
+    except (TypeError, ValueError):
+        return []
 
 
 def _check_alike(slices: Slices, name: str) -> None:

@@ -75,7 +75,7 @@ def _read_file(path: Path) -> Volume:
     reader.SetImageIO(image_io)
     reader.SetFileName(str(path))
     _native(reader.ReadImageInformation, path)
-    header = {key: reader.GetMetaData(key).strip() for key in reader.GetMetaDataKeys()}
+    header = {key: reader.GetMetaData(key).strip() for key in reader.GetMetaDataKeys() if key.isascii()}
     _check_shape(reader, path)
     _check_kind(reader, header, path)
     _check_orientation(image_io, header, path)
