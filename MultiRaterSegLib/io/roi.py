@@ -43,10 +43,10 @@ def read_points(path: str | Path, grid: Grid) -> np.ndarray:
     Raises GeometryError for another kind of file, a list without points, or a point outside the grid.
     """
     points = []
-    for markup in _load(path).get("markups", []):
+    for markup in _records(_load(path), "markups", path):
         if markup.get("type") == "ROI":
             continue
-        for control in markup.get("controlPoints", []):
+        for control in _records(markup, "controlPoints", path):
             if control.get("positionStatus", "defined") == "defined":
                 points.append(_to_ras(_numbers(control.get("position"), 3, path), markup, path))
     if not points:
@@ -89,9 +89,16 @@ def _load(path: str | Path) -> dict[str, Any]:
     return content
 
 
+def _records(parent: dict[str, Any], key: str, path: str | Path) -> list[dict[str, Any]]:
+    records = parent.get(key, [])
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise GeometryError(f"'{path}' is damaged: its '{key}' is not a list of objects.")
+    return records
+
+
 def _markups_box(content: dict[str, Any], path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """Center, RAS mm [3], and half axes, RAS mm [3, 3] (a column each), of the first ROI."""
-    markups = content.get("markups", [])
+    markups = _records(content, "markups", path)
     box = next((markup for markup in markups if markup.get("type") == "ROI"), None)
     if box is None:
         kinds = ", ".join(str(markup.get("type")) for markup in markups) or "no markups"
