@@ -1,0 +1,53 @@
+"""One lesion, everything that was asked about it: the population of readers and each style."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from .geometry import Grid, Volume
+from .prediction import Prediction
+
+
+@dataclass(frozen=True, eq=False)
+class LesionResult:
+    """consensus: the population of readers. styles: by name (an expert's, a sentence, "a to b, t"), in the order shown.
+
+    All predictions lie on the same part of the scan. label: what the model outlines ("nodule"). ranked: names of the
+    styles that should grow from first to last (readers ranked by size). info: the model's header.
+    """
+
+    consensus: Prediction
+    styles: dict[str, Prediction]
+    volume: Volume
+    label: str = "lesion"
+    ranked: tuple[str, ...] = ()
+    info: dict | None = None
+
+    @property
+    def grid(self) -> Grid:
+        """The part of the scan that was looked at."""
+        return self.consensus.grid
+
+    @property
+    def outlines(self) -> dict[str, Prediction]:
+        """Consensus first, then the styles."""
+        return {"consensus": self.consensus, **self.styles}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the person should not take at face value: each sentence once, the reader's notes first."""
+        notes = tuple(self.volume.context.get("notes", ()))
+        each = (warning for prediction in self.outlines.values() for warning in prediction.warnings)
+        return tuple(dict.fromkeys((*notes, *each, *self.order_warnings)))
+
+    @property
+    def order_warnings(self) -> tuple[str, ...]:
+        """A sentence for each pair of neighbouring ranked styles whose median volumes come out the wrong way round."""
+        medians = [(self.styles[name].title, float(np.median(self.styles[name].volumes_ml))) for name in self.ranked]
+        return tuple(
+            f"The styles are not in their usual order here: {smaller} ({a:.2f} mL) is larger than "
+            f"{larger} ({b:.2f} mL)."
+            for (smaller, a), (larger, b) in pairwise(medians)
+            if a > b
+        )
