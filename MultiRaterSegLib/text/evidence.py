@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from ..errors import UnsupportedRequest
-from .grammar import Carried, Mark, Segment, SegmentReader
+from .grammar import SegmentReader
+from .marks import Carried, Mark
+from .segments import Segment, shared_head
 
 SLOT_OF = {
     "halo": "halo",
@@ -32,15 +34,25 @@ def collect(segments: list[Segment]) -> list[Evidence]:
     """All statements of a sentence. Raises UnsupportedRequest for one that can be read two ways."""
     carried, marks = Carried(), []
     compares = any(segment.joint == "than" for segment in segments)
-    for segment in segments:
-        reader = SegmentReader(segment, carried).read()
+    for segment, following in zip(segments, (*segments[1:], None)):
+        reader = SegmentReader(segment, carried, shared_head(segment, following)).read()
         if reader.ambiguous:
             raise UnsupportedRequest("'leave' alone can mean in or out: say 'leave out' or 'include'.")
-        marks += reader.marks
+        marks += _with_caution(marks, reader.marks)
         carried = reader.carried()
     statements = [evidence for mark in marks for evidence in _statements(mark, compares)]
     takes_rim = any(item.slot == "halo" and item.value > 0 for item in statements if not item.weak)
     return [item for item in statements if not (takes_rim and item.core and item.weak)]
+
+
+def _with_caution(earlier: list[Mark], marks: list[Mark]) -> list[Mark]:
+    """'generous, without overdoing it': a negated excess weakens what was said before it."""
+    said = list(earlier)
+    for mark in marks:
+        if mark.tag == "excess" and mark.negation == -1 and said:
+            said[-1].degree = MILD
+        said.append(mark)
+    return [mark for mark in marks if mark.tag != "excess"]
 
 
 def _statements(mark: Mark, compares: bool) -> list[Evidence]:
@@ -51,8 +63,10 @@ def _statements(mark: Mark, compares: bool) -> list[Evidence]:
         return []
     if mark.tag == "margin" and mark.governor == "follow":
         return []
-    if mark.tag == "halo" and mark.mode:
-        return [Evidence("halo", 1.0 if mark.mode == "beyond" else -mark.negation)]
+    if mark.mode == "if" and mark.governor is None:
+        return []
+    if mark.tag == "halo" and mark.mode in ("beyond", "within"):
+        return [Evidence("halo", 1.0 if mark.mode == "beyond" else -float(mark.negation))]
     value, moderating = mark.sign, False
     if mark.cautioned and mark.negation == -1:
         moderating = True
@@ -74,10 +88,11 @@ def _about_core(mark: Mark) -> list[Evidence]:
     """'Only the core' is a tight outline without the halo; 'more than the core' is the opposite."""
     slots = ("extent", "halo") if mark.tag == "core" else ("extent",)
     inside = mark.negation * (1 if mark.governor == "shrink" else mark.governor_sign)
+    excluded = -1.0 if mark.governor == "exclude" else 1.0
     if mark.mode == "beyond" or mark.value < 0:
-        return [Evidence(slot, float(mark.negation), mark.degree) for slot in slots]
+        return [Evidence(slot, mark.negation * excluded, mark.degree) for slot in slots]
     if mark.mode == "within":
-        return [Evidence(slot, -float(mark.negation), mark.degree) for slot in slots]
+        return [Evidence(slot, -mark.negation * excluded, mark.degree) for slot in slots]
     if mark.tag == "sure" and (inside < 0 or (mark.governor is None and mark.mode != "only")):
         return []
     if inside < 0 and mark.governor == "shrink":

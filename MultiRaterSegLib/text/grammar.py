@@ -1,301 +1,232 @@
-"""From tagged tokens to evidence about slots: who governs what, and what negation turns round.
+"""Reading one segment: who governs what, and what negation turns round.
 
-A sentence is cut into segments at commas, 'and', 'but', 'except', 'rather than'. Within a segment the reader goes from
-left to right and keeps what governs the next thing: the last verb of inclusion (+) or exclusion (-), and the product of
-the negations so far. A thing (halo, spicule, core ...) becomes a mark with that sign; a quality (tight, smooth ...)
-becomes a mark with its own sign, turned by negation alone. A segment without a verb inherits the one before it.
+The reader goes from left to right and keeps what governs the next thing: the last verb of inclusion (+) or exclusion
+(-), and the product of the negations so far. A thing (halo, spicule, core ...) becomes a mark with that sign; a quality
+(tight, smooth ...) becomes a mark with its own sign, turned by negation alone; a verb of movement (expand, shrink ...)
+becomes a mark unless it governs a thing. A segment without a verb inherits that of the one before.
 """
 
-from dataclasses import dataclass, field
-
+from .marks import DEGREES, HEADS, LIGHT, QUALITIES, SHAPES, THINGS, VERBS, Carried, Mark
+from .segments import Segment
 from .vocabulary import Token
 
-THINGS = {"halo", "spicule", "doubt", "surroundings", "core", "sure", "margin"}
-QUALITIES = {"tight": -1, "generous": 1, "small": -1, "large": 1, "inner": -1, "outer": 1, "smooth": -1, "rough": 1}
-VERBS = {"include": 1, "with": 1, "follow": 1, "hold": 1, "leave": 1, "exclude": -1, "grow": 1, "shrink": -1}
-SOFT = {"with", "hold", "leave"}
-HEADS = {"target", "outline", "edge", "margin"}
-LIGHT = {
-    "",
-    "filler",
-    "determiner",
-    "mild",
-    "strong",
-    "too",
-    "more",
-    "less",
-    "second",
-    "third",
-    "only",
-    "average",
-    "whole",
-}
-JOINTS = {"stop": 4, "but": 3, "than": 3, "except": 3, "and": 2, "comma": 1}
-AMOUNT_WORDS = {"minimal", "minimum", "maximal", "maximum", "reduced", "limited", "ample", "modest"}
-NAMES_OF_TENDENCIES = ("ation", "ing", "ness", "ity", "recall", "precision", "restraint", "estimate")
-
-
-@dataclass(frozen=True)
-class Segment:
-    joint: str
-    joint_text: str
-    tokens: tuple[Token, ...]
-
-
-@dataclass
-class Mark:
-    """Something a segment says: a thing, a quality or a movement of the outline, with what turned its sign."""
-
-    tag: str
-    index: int
-    value: float = 1.0
-    negation: int = 1
-    governor: str | None = None
-    governor_sign: int = 1
-    mode: str = ""
-    head: str = ""
-    degree: float | None = None
-    cautioned: bool = False
-    weak: bool = False
-    inherited: bool = False
-
-    @property
-    def loose(self) -> bool:
-        """Whether a participle or particle that follows may still govern it: 'keep the halo out'."""
-        return self.governor is None or self.governor in SOFT or self.inherited
-
-    @property
-    def sign(self) -> float:
-        return self.value * self.negation * self.governor_sign
-
-
-@dataclass
-class Carried:
-    """What a segment hands to the next one."""
-
-    governor: str | None = None
-    sign: int = 1
-    negation: int = 1
-    quality_negation: int = 1
-    extent: float = 1.0
-    tags: frozenset[str] = frozenset()
-    orphans: list[Mark] = field(default_factory=list)
-
-
-def split(tokens: list[Token]) -> list[Segment]:
-    """Segments with the strongest joint before each; 'everything but' reads 'everything except'."""
-    segments: list[Segment] = []
-    joint, joint_text, current = "stop", "", []
-    chosen = any(token.read_as in ("prefer", "favour", "favor", "choose", "opt for", "opt") for token in tokens)
-
-    def close():
-        nonlocal current
-        if (
-            current
-            and all(token.tag in ("only", "filler") for token in current)
-            and segments
-            and any(token.tag == "only" for token in current)
-        ):
-            last = segments.pop()
-            segments.append(Segment(last.joint, last.joint_text, (*last.tokens, *current)))
-        elif current:
-            segments.append(Segment(joint, joint_text, tuple(current)))
-        current = []
-
-    for token in tokens:
-        tag = _joint_of(token, current, chosen)
-        if tag:
-            fresh = bool(current)
-            close()
-            if fresh or JOINTS[tag] > JOINTS[joint]:
-                joint, joint_text = tag, token.text
-        if not tag or token.tag == "not":
-            current.append(token)
-    close()
-    return segments
-
-
-def _joint_of(token: Token, before: list[Token], chosen: bool) -> str:
-    if token.text == "nor":
-        return "and"
-    if token.text == "over" and chosen:
-        return "than"
-    if token.text == "but" and before and (before[-1].tag == "whole" or before[-1].text in ("nothing", "none")):
-        return "except"
-    return token.tag if token.tag in JOINTS else ""
+COPULA = {"is", "are", "be", "was", "were"}
+DEGREE_VALUES = {"mild": 1 / 3, "second": 1 / 3, "third": -1 / 3, "strong": 1.0}
+ENCLOSING = {"inside", "within", "outside"}
+ENDS = {"ends", "stops", "finishes", "fades", "disappears", "vanishes"}
+AMOUNTS = {"minimal", "minimum", "maximal", "maximum", "little", "scant", "ample", "abundant"}
+TENDENCIES = ("ation", "ing", "ness", "ity", "ism", "recall", "restraint")
+"""Endings of nouns for a quality, which can themselves be increased or reduced: 'less smoothing'."""
 
 
 class SegmentReader:
-    """Reads one segment from left to right; `marks` and `carried` are the result."""
+    """Reads one segment; `marks`, `ambiguous` and `carried()` are the result."""
 
-    def __init__(self, segment: Segment, carried: Carried):
-        self.tokens, self.joint, self.joint_text = segment.tokens, segment.joint, segment.joint_text
-        self.before = carried
+    def __init__(self, segment: Segment, before: Carried, shared_head: str = ""):
+        self.tokens, self.joint, self.word = segment.tokens, segment.joint, segment.word
+        self.before, self.shared_head = before, shared_head
         self.marks: list[Mark] = []
         self.governor: str | None = None
-        self.governor_index = -1
-        self.sign, self.negation, self.only_negation = 1, 1, 1
-        self.fresh_negation = self.after_to = self.only = self.ambiguous = False
+        self.governor_index, self.sign, self.negation, self.only_negation = -1, 1, 1, 1
+        self.open_negation = self.after_to = self.only = self.too = self.shifts = False
+        self.conditional = False
         self.mode = ""
         self.amount: int | None = None
         self.degree: float | None = None
-        self.too = False
         self.whole: Mark | None = None
         self.move: Mark | None = None
 
+    @property
+    def ambiguous(self) -> bool:
+        """'leave the halo' can mean in or out."""
+        return any(mark.governor == "leave" and mark.tag in THINGS - {"margin"} for mark in self.marks)
+
     def read(self) -> "SegmentReader":
         for index, token in enumerate(self.tokens):
-            if self.whole and index == self.whole.index + 1 and (token.tag in VERBS or token.tag in QUALITIES):
-                self.whole = None
             self._read_token(index, token)
         self._finish()
         return self
 
     def _read_token(self, index: int, token: Token) -> None:
         tag = token.tag
+        if self.whole and self.whole.index == index - 1 and (tag in VERBS or tag in QUALITIES):
+            self.whole = None  # 'completely smooth', 'fully include': an adverb
         if self._is_particle(index, token):
-            self._post(1 if tag in ("particle_in", "within") else -1)
+            self._govern_backwards(-1 if tag == "particle_out" or token.text == "outside" else 1)
+        elif self.shifts and tag in ("particle_in", "particle_out"):
+            self._move(index, "shrink" if tag == "particle_in" else "grow")
+        elif token.read_as == "part of" and self._names_things(index + 1):
+            self.degree = DEGREE_VALUES["mild"]
         elif tag in VERBS:
             self._govern(index, token)
+        elif tag == "missing":
+            self.governor, self.sign, self.governor_index, self.negation = "include", 1, index, 1  # negated or not
         elif tag in THINGS:
             self._mention(index, token)
         elif tag in QUALITIES or tag == "average":
             self._qualify(index, token)
+        elif tag in DEGREES:
+            self._grade(tag)
         elif tag == "not":
-            self.negation, self.fresh_negation = -self.negation, True
+            self.negation, self.open_negation = -self.negation, True
         elif tag in ("beyond", "within"):
-            self.mode = tag
-            self.move = self._drop(self.move)
+            self.mode, self.whole, self.move = tag, None, self._drop(self.move)
         elif tag == "whole":
-            self.whole = Mark("whole", index, 1.0, self.negation, self.governor, self.sign)
-        elif tag in ("more", "less"):
-            self.amount = 1 if tag == "more" else -1
-        elif tag == "mild":
-            self.degree = 1 / 3
-        elif tag == "strong":
-            self.degree = 1.0
-        elif tag in ("second", "third"):
-            self.degree = 1 / 3 if tag == "second" else -1 / 3
-        elif tag == "too":
-            self.too = True
+            self.whole = Mark("whole", index, self._than(), self.negation, *self._excluding())
         elif tag == "only":
             self.only, self.only_negation = True, self.negation
+        elif tag == "shift":
+            self.shifts = True
+        elif tag == "excess":
+            self._emit(Mark("excess", index, 1.0, self.negation))
+        elif tag == "if":
+            self.conditional = True
+        elif tag == "enough" and self.marks and self.marks[-1].tag in QUALITIES:
+            self.marks[-1].negation = 1  # 'not tight enough' asks for tighter
         if tag not in ("filler", "determiner", "not"):
             self.after_to = tag == "to"
 
-    # --- verbs -------------------------------------------------------------------------------------------------
+    def _grade(self, tag: str) -> None:
+        if tag == "too":
+            self.too = True
+        elif tag in ("more", "less"):
+            self.amount = 1 if tag == "more" else -1
+        elif tag != "strong" or self.degree is None:
+            self.degree = DEGREE_VALUES[tag]
 
-    def _is_particle(self, index: int, token: Token) -> bool:
-        """'in' and 'out' after a thing that no firm verb governs: 'keep the halo out', 'spicules in'."""
-        if token.tag not in ("particle_in", "particle_out") and token.text not in (
-            "inside",
-            "within",
-            "outside",
-            "alone",
-        ):
-            return False
-        things = [mark for mark in (*self.before.orphans, *self.marks) if mark.tag in THINGS]
-        free = things and things[-1].loose
-        if token.text == "alone" and self.governor != "leave":
-            return False
-        return bool(free) and not self._objects_after(index)
-
-    def _objects_after(self, index: int) -> bool:
-        return any(token.tag in THINGS or token.tag in ("smooth", "rough") for token in self.tokens[index + 1 :])
+    # -- verbs ---------------------------------------------------------------------------------------------------------
 
     def _govern(self, index: int, token: Token) -> None:
         tag = token.tag
-        things = [mark for mark in self.marks if mark.tag in THINGS]
-        if things and not self._objects_after(index) and things[-1].loose and tag in ("include", "exclude", "follow"):
-            self._post(VERBS[tag])
+        firm = tag in ("include", "exclude", "follow")
+        if firm and self._loose_thing() and not self._names_things(index + 1):
+            self._govern_backwards(VERBS[tag])
             return
         self._close_whole()
         linked = self.after_to or token.text.endswith("ing")
-        if self.governor == "exclude" and linked and self.governed_nothing():
-            self.negation = -self.negation
-        elif self.after_to and self.marks and not self.fresh_negation:
-            self.negation = 1
-        if linked and self.move and tag in ("include", "exclude", "follow"):
-            self.move = self._drop(self.move)
+        if self.governor == "exclude" and linked and not any(mark.index > self.governor_index for mark in self.marks):
+            self.negation = -self.negation  # 'forget to include'
+        elif self.after_to and self.marks and not self.open_negation:
+            self.negation = 1  # '... to keep the outline tight'
+        if linked and firm:
+            self.move = self._drop(self.move)  # 'expand to include the halo'
         self.governor, self.sign, self.governor_index = tag, VERBS[tag], index
-        self.fresh_negation = False
+        self.open_negation = False
         if tag in ("grow", "shrink"):
-            self.move = Mark("move", index, float(VERBS[tag]), self.negation, degree=self._take_degree())
-            self.marks.append(self.move)
+            self._move(index, tag)
 
-    def governed_nothing(self) -> bool:
-        return not any(mark.index > self.governor_index for mark in self.marks)
+    def _move(self, index: int, verb: str) -> None:
+        self.move = Mark("move", index, float(VERBS[verb]), self.negation)
+        self._emit(self.move)
 
-    def _post(self, sign: int) -> None:
-        """A participle or particle after its things: 'the halo should be left out'."""
-        for mark in (*self.marks, *self.before.orphans):
-            if mark.tag in THINGS and mark.loose:
-                mark.governor, mark.governor_sign, mark.negation = "post", sign, self.negation
-        self.governor, self.sign, self.fresh_negation = "post", sign, False
+    def _is_particle(self, index: int, token: Token) -> bool:
+        """'in' and 'out' after a thing that no firm verb governs: 'keep the halo out', 'spicules in'."""
+        if token.text == "alone":
+            return self.governor == "leave" and self._loose_thing()
+        if token.tag not in ("particle_in", "particle_out") and token.text not in ENCLOSING:
+            return False
+        enclosing = token.text in ENCLOSING and not any(mark.tag in THINGS for mark in self.marks)
+        return not enclosing and self._loose_thing() and not self._names_things(index + 1)
+
+    def _govern_backwards(self, sign: int) -> None:
+        """A participle or particle after its things: 'the halo and the strands should be left out'."""
+        own = [mark for mark in self.marks if mark.tag in THINGS and mark.loose]
+        listed = self.before.orphans if self.joint == "and" or not own else []
+        for mark in (*own, *listed):
+            if mark.loose:
+                mark.governor, mark.governor_sign, mark.negation = "after", sign, self.negation
+                mark.inherited = False
+        self.governor, self.sign, self.open_negation = "after", sign, False
         self.before.orphans.clear()
 
-    # --- things and qualities ------------------------------------------------------------------------------------
+    def _loose_thing(self) -> bool:
+        things = [mark for mark in (*self.before.orphans, *self.marks) if mark.tag in THINGS]
+        return bool(things) and things[-1].loose
+
+    def _names_things(self, start: int) -> bool:
+        return any(token.tag in THINGS or token.tag in SHAPES for token in self.tokens[start:])
+
+    # -- things --------------------------------------------------------------------------------------------------------
 
     def _mention(self, index: int, token: Token) -> None:
-        following = self._tag_after(index)
-        if token.tag in ("core", "sure") and following == "target" and not self.mode:
-            if token.tag == "core":
-                return
-        mark = Mark(token.tag, index, float(self.amount or 1), self.negation, self.governor, self.sign, self.mode)
-        if self.joint == "than":
-            mark.value = -mark.value
+        tag, before, after = token.tag, self._tag(index - 1), self._tag(index + 1)
+        if tag == "core" and after == "target" and not self.mode:
+            return  # 'the solid nodule' describes it
+        if tag == "margin" and (before == "halo" or any(mark.head == "margin" for mark in self.marks)):
+            return  # 'hazy margin' is the halo; 'tight margin' has been read
+        if tag == "surroundings" and self._called(index):
+            self.marks[-1].governor = None
+            self._govern_backwards(-1)
+            return
+        mark = Mark(tag, index, (self.amount or 1) * self._than(), self.negation, self.governor, self.sign, self.mode)
         self._inherit(mark)
-        mark.weak = following == "target" and mark.governor is None and mark.negation == 1
-        if token.tag == "margin" and any(m.head == "margin" for m in self.marks):
-            return
-        if token.tag == "spicule" and mark.governor is None and any(m.tag == "smooth" for m in self.marks):
-            return
-        if self.amount and mark.governor is None:
+        if tag == "spicule" and mark.governor is None and any(m.tag == "smooth" for m in self.marks):
+            return  # 'smooth the spikes': the object of smoothing
+        if mark.governor is None and (self.amount or self.degree):
             mark.governor = "amount"
-        self._emit(mark)
-        self.amount, self.mode, self.whole = None, "", None
+        mark.weak = after == "target" and mark.governor is None and mark.negation == 1
+        if self.whole and mark.negation == -1 and tag in ("halo", "spicule"):
+            mark.value = 0.0  # 'not all of the halo'
+        if self.conditional and mark.governor is None:
+            mark.mode = "if"
+        if mark.mode == "within" and any(token.text in ENDS for token in self.tokens[index + 1 :]):
+            mark.mode = "beyond"  # 'stop where the halo ends'
         if self.governor in ("grow", "shrink"):
             self.move = self._drop(self.move)
+        self._emit(mark)
+        self.amount, self.mode, self.whole = None, "", None
+
+    def _called(self, index: int) -> bool:
+        """'the halo is background', 'treat the halo as background'."""
+        last = max((mark.index for mark in self.marks if mark.tag in THINGS), default=None)
+        if last is None:
+            return False
+        return any(token.text == "as" or token.text in COPULA for token in self.tokens[last + 1 : index])
 
     def _inherit(self, mark: Mark) -> None:
         """What governs a thing in a segment without a verb of its own."""
+        before, own_negation = self.before, mark.negation == -1
         if mark.governor is not None:
             return
-        own_negation = mark.negation == -1
-        mark.inherited = self.joint != "except"
         if self.joint == "except":
-            sign = self.before.sign * self.before.negation if self.before.governor else self.before.extent
+            sign = before.sign * before.negation if before.governor else before.extent
             mark.governor, mark.governor_sign = "except", -1 if sign > 0 else 1
-        elif self.joint in ("and", "comma"):
-            mark.governor, mark.governor_sign = self.before.governor, self.before.sign
-            if not own_negation:
-                mark.negation = self.before.negation
-        elif self.before.governor and self.joint == "than":
-            mark.governor, mark.governor_sign = self.before.governor, self.before.sign * self.before.negation
-        elif self.before.governor and self.joint == "but" and own_negation:
-            mark.governor, mark.governor_sign = self.before.governor, self.before.sign
+            return
+        if self.joint in ("and", "comma"):
+            mark.negation = mark.negation if own_negation else before.negation
+        elif self.joint == "than":
+            mark.negation *= before.negation
+        elif not (self.joint == "but" and own_negation):
+            return
+        mark.governor, mark.governor_sign, mark.inherited = before.governor, before.sign, True
+
+    # -- qualities -----------------------------------------------------------------------------------------------------
 
     def _qualify(self, index: int, token: Token) -> None:
         tag, head = token.tag, self._head(index)
-        if head in ("halo", "spicule", "core", "doubt", "surroundings", "sure") and tag not in ("smooth", "rough"):
-            if token.read_as in AMOUNT_WORDS:
-                self.amount = QUALITIES[tag]
+        if token.text in ("inclusive", "exclusive") and self._tag(index - 1) in THINGS and not head:
+            self._govern_backwards(1 if token.text == "inclusive" else -1)  # 'halo-inclusive'
+            return
+        if tag not in SHAPES and (
+            self._describes_thing(index, token, head) or (head == "part" and tag in ("small", "large"))
+        ):
             return
         if head == "margin":
             self.marks = [mark for mark in self.marks if mark.tag != "margin"]
         mark = Mark(tag, index, float(QUALITIES.get(tag, 0)), self.negation, head=head)
-        if self.joint == "than":
+        mark.weak = tag == "average" and self.joint == "than"
+        mark.weak = mark.weak or self.conditional or (tag in SHAPES and head == "target")
+        if self.joint in ("than", "except"):
             mark.value = -mark.value
-            mark.weak = tag == "average"
         if self.amount == -1:
-            mark.value, self.amount = -mark.value, None
+            mark.value = -mark.value
         if tag in ("rough", "inner", "outer"):
             mark.governor, mark.governor_sign = self.governor, self.sign
-            if tag == "rough" and self.governor is None:
+            if tag == "rough":
                 self._inherit(mark)
-        if self.negation == 1 and self.before.quality_negation == -1 and self._shares_negation(mark):
+        if mark.negation == 1 and self._shares_negation(mark):
             mark.negation = -1
-        if self.move and token.read_as.endswith(NAMES_OF_TENDENCIES):
+        if self.move and token.text.endswith(TENDENCIES):
             mark.value *= self.move.value
             self.move = self._drop(self.move)
         elif self.move and tag == "rough":
@@ -304,14 +235,37 @@ class SegmentReader:
         self.amount = None
         self._emit(mark)
 
+    def _describes_thing(self, index: int, token: Token, head: str) -> bool:
+        """'a wide halo' is still the halo; 'minimal halo' is less of it; 'the outer edge of the halo' is all of it."""
+        following = [t.tag for t in self.tokens[index + 1 :]]
+        if token.tag in ("inner", "outer") and head in ("edge", "part") and set(following) & {"halo", "core"}:
+            self.amount = QUALITIES[token.tag]
+            return True
+        if self._about_thing(index):
+            self.amount = QUALITIES[token.tag]
+            return True
+        if head not in THINGS - {"margin"}:
+            return False
+        if token.read_as in AMOUNTS:
+            self.amount = QUALITIES[token.tag]
+        return True
+
+    def _about_thing(self, index: int) -> bool:
+        """'be strict about the halo', 'be generous with the margins'."""
+        ahead = [token for token in self.tokens[index + 1 :] if token.tag not in ("determiner", *DEGREES)][:2]
+        if len(ahead) < 2 or ahead[1].tag not in ("halo", "spicule", "margin"):
+            return False
+        starts_with_be = next((t.text for t in self.tokens if t.text not in ("please", "you")), "") == "be"
+        return ahead[0].text in ("about", "concerning", "regarding") or (ahead[0].text == "with" and starts_with_be)
+
     def _shares_negation(self, mark: Mark) -> bool:
         """'not tight or small', 'do not smooth and round': the second quality stands under the first one's 'not'."""
-        return self.governor is None and (
-            self.joint_text == "or" or (self.joint == "and" and mark.tag in self.before.tags)
-        )
+        if self.before.quality_negation == 1 or self.governor is not None:
+            return False
+        return self.word == "or" or (self.joint == "and" and mark.tag in self.before.tags)
 
     def _head(self, index: int) -> str:
-        """The tag of the noun that a quality describes: ahead in its phrase, else behind it ('margins should be tight')."""
+        """Tag of the noun a quality describes: ahead in its phrase, behind it ('margins should be tight') or shared."""
         found = ""
         for token in self.tokens[index + 1 :]:
             if token.tag in HEADS or token.tag in THINGS:
@@ -321,58 +275,57 @@ class SegmentReader:
         if found:
             return found
         behind = [token.tag for token in self.tokens[:index] if token.tag in HEADS or token.tag in THINGS]
-        if not behind or (behind[-1] in THINGS and behind[-1] != "margin"):
+        if not behind:
+            return self.shared_head or self.before.subject
+        if behind[-1] in THINGS - {"margin"}:
             return ""
-        copula = any(token.text in ("is", "are", "be") for token in self.tokens[:index])
+        copula = any(token.text in COPULA for token in self.tokens[:index])
         return "" if behind[-1] == "target" and not copula else behind[-1]
 
-    def _tag_after(self, index: int) -> str:
-        return self.tokens[index + 1].tag if index + 1 < len(self.tokens) else ""
-
-    # --- bookkeeping ---------------------------------------------------------------------------------------------
+    # -- the end of the segment ----------------------------------------------------------------------------------------
 
     def _finish(self) -> None:
-        """What was still open at the end of the segment."""
         self._close_whole()
-        if self.governor in ("include", "exclude") and not self.marks and self.before.orphans:
-            self._post(self.sign)
+        waiting = self.governor in ("include", "exclude") or self.open_negation
+        if waiting and not self.marks and self.before.orphans:
+            self._govern_backwards(self.sign)  # 'when in doubt, exclude'
         if self.mode:
-            self._emit(Mark("limit", len(self.tokens), 1.0 if self.mode == "beyond" else -1.0, self.negation))
-        if self.amount and not self.marks:
-            sign = -1 if self.governor == "exclude" else 1
-            self._emit(Mark("amount", len(self.tokens), self.amount * sign * self._than(), self.negation))
+            sign = 1.0 if self.mode == "beyond" else -1.0
+            self._emit(Mark("limit", len(self.tokens), sign, self.negation, *self._excluding()))
+        if self.amount == -1 and self.move:
+            self.move.value = -self.move.value  # 'shrink less'
+        elif self.amount and not self.marks and all(token.tag for token in self.tokens):
+            self._emit(Mark("amount", len(self.tokens), self.amount * self._than(), self.negation, *self._excluding()))
         if self.only:
             self._restrict()
-        if self.fresh_negation:
+        if self.open_negation:
             for mark in self.marks:
-                if mark.tag in THINGS and mark.governor is None:
-                    mark.negation = -1
+                if mark.tag in THINGS and mark.loose:
+                    mark.negation = -1  # 'the halo is not tumour'
         if self.degree is not None and self.marks and self.marks[-1].degree is None:
             self.marks[-1].degree = self.degree
-        self.ambiguous = any(m.governor == "leave" and m.tag in THINGS - {"margin"} for m in self.marks)
-
-    def _close_whole(self) -> None:
-        if self.whole and self._next_head(self.whole.index) != "edge":
-            sign = -1 if self.whole.governor == "exclude" else 1
-            self._emit(Mark("whole", self.whole.index, sign * self._than(), self.whole.negation))
-        self.whole = None
 
     def _restrict(self) -> None:
+        """'only the core', 'only the nodule'."""
         for mark in self.marks:
             mark.mode = "only" if mark.tag in ("core", "sure") and not mark.mode else mark.mode
-        heads = {token.tag for token in self.tokens}
-        if "target" in heads and not any(mark.tag in THINGS for mark in self.marks):
+        names_target = any(token.tag == "target" for token in self.tokens)
+        if names_target and not any(mark.tag in THINGS for mark in self.marks):
             self.marks.append(Mark("only", len(self.tokens), -1.0, self.only_negation, weak=True))
 
     def carried(self) -> Carried:
         """What the next segment may inherit."""
         things = [mark for mark in self.marks if mark.tag in THINGS]
         extents = [m.sign for m in self.marks if m.tag in ("tight", "generous", "whole", "small", "large", "move")]
-        inherits = self.governor is None and self.negation == 1 and self.joint in ("and", "comma") and things
-        base = self.before if inherits else Carried(self.governor, self.sign, self.negation)
-        only_things = things and len(things) == len(self.marks)
-        open_things = [mark for mark in things if mark.governor is None and mark.negation == 1]
-        joined = self.before.orphans if self.joint in ("and", "comma") else []
+        goes_on = self.governor is None and self.negation == 1 and self.joint in ("and", "comma") and things
+        base = self.before if goes_on else Carried(self.governor, self.sign, self.negation)
+        waiting = [mark for mark in things if mark.governor is None and mark.negation == 1]
+        if len(waiting) < len(self.marks) or not waiting:
+            waiting = []
+        elif self.joint in ("and", "comma"):
+            waiting = [*self.before.orphans, *waiting]
+        heads = {token.tag for token in self.tokens if token.tag not in LIGHT}
+        described = any(mark.head == "margin" for mark in self.marks)
         return Carried(
             governor=base.governor,
             sign=base.sign,
@@ -380,28 +333,34 @@ class SegmentReader:
             quality_negation=self.negation,
             extent=extents[-1] if extents else self.before.extent,
             tags=frozenset(mark.tag for mark in self.marks),
-            orphans=[*joined, *open_things] if only_things and len(open_things) == len(things) else [],
+            subject="margin" if heads == {"margin"} or (described and heads & {"margin"} and self._tag(0)) else "",
+            orphans=waiting,
         )
 
-    def _than(self) -> int:
-        return -1 if self.joint == "than" else 1
+    # -- bookkeeping ---------------------------------------------------------------------------------------------------
 
-    def _next_head(self, index: int) -> str:
-        return next((token.tag for token in self.tokens[index + 1 :] if token.tag in HEADS), "")
-
-    def _take_degree(self) -> float | None:
-        degree, self.degree = self.degree, None
-        return degree
+    def _close_whole(self) -> None:
+        if self.whole and next((t.tag for t in self.tokens[self.whole.index :] if t.tag in HEADS), "") != "edge":
+            self._emit(self.whole)
+        self.whole = None
 
     def _emit(self, mark: Mark) -> None:
-        mark.degree = self._take_degree()
-        if self.too:
-            mark.cautioned, self.too = True, False
-        self.fresh_negation = False
+        mark.degree, self.degree = self.degree, None
+        mark.cautioned, self.too = self.too, False
+        self.open_negation = False
         self.marks.append(mark)
 
     def _drop(self, mark: Mark | None) -> None:
         if mark in self.marks:
             self.marks.remove(mark)
             self.degree = mark.degree if self.degree is None else self.degree
-        return None
+
+    def _excluding(self) -> tuple[str | None, int]:
+        """The governor for marks that only a verb of exclusion turns round."""
+        return (self.governor, -1) if self.governor == "exclude" else (None, 1)
+
+    def _than(self) -> float:
+        return -1.0 if self.joint == "than" else 1.0
+
+    def _tag(self, index: int) -> str:
+        return self.tokens[index].tag if 0 <= index < len(self.tokens) else ""

@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-NEGATED = re.compile(r"\b(do|does|did|should|would|could|must|need|is|are|was|were|has|have)n[' ]?t\b")
+NEGATED = re.compile(r"\b(do|does|did|should|would|could|must|need|is|are|was|were|has|have|had)(?:n[' ]?t|'nt)\b")
 TOKEN = re.compile(r"[a-z0-9]+(?:[.,]\d+)?%?|[,.;:!?()+&=%]")
 SUFFIXES = (
     *(("ies", "y"), ("es", ""), ("s", ""), ("ied", "y"), ("ed", ""), ("ed", "e"), ("ing", ""), ("ing", "e")),
     *(("ily", "y"), ("ly", ""), ("iest", "y"), ("ier", "y"), ("est", ""), ("est", "e"), ("er", ""), ("er", "e")),
 )
+IRREGULAR = {
+    **{"kept": "keep", "took": "take", "taken": "take", "brought": "bring", "drew": "draw", "drawn": "draw"},
+    **{"grew": "grow", "grown": "grow", "shrank": "shrink", "shrunk": "shrink", "chose": "choose", "chosen": "choose"},
+    **{"went": "go", "gone": "go", "held": "hold", "thrown": "throw", "shown": "show", "hidden": "hide"},
+}
 RANKS = {"a1", "a2", "a3", "a4"}
-SHORTEST_CORRECTED = 6
+SHORTEST_CORRECTED = 5
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ def _plain(text: str) -> str:
     text = re.sub(r"\bcan(?:not|'?t)\b", "can not", text)
     text = re.sub(r"\bwon'?t\b", "will not", text)
     text = NEGATED.sub(r"\1 not", text)
+    text = re.sub(r"'(?:re|s|m|ve|d|ll)\b", "", text)
     text = re.sub(r"\bw/o\b", "without", re.sub(r"\bw/(?!\w*o\b)", "with ", text))
     text = re.sub(r"(?<![\w)])[-−](?=[a-z])", " minus ", text)
     text = re.sub(r"\s[-–—−]\s|[–—]", " , ", text)
@@ -77,7 +83,7 @@ PUNCTUATION |= {"+": "with", "&": "and"}
 @cache
 def stems_of(word: str) -> tuple[str, ...]:
     """The word, then what it may be an inflection of: 'trimmed' -> trimmed, trimm, trim, trimme."""
-    stems = [word]
+    stems = [word, *([IRREGULAR[word]] if word in IRREGULAR else [])]
     for suffix, ending in SUFFIXES:
         stem = word.removesuffix(suffix)
         if stem != word and len(stem) >= 3:
@@ -117,17 +123,17 @@ def single_words() -> dict[str, str]:
 
 @cache
 def _correct(word: str) -> str:
-    """The one word of the vocabulary a single slip away ('' if none or several): letters swapped, lost, added, wrong."""
-    if len(word) < SHORTEST_CORRECTED:
-        return ""
-    near = [known for known in single_words() if len(known) >= SHORTEST_CORRECTED and _one_slip(word, known)]
+    """The word of the vocabulary a single slip away ('' if none, or if they differ in meaning)."""
+    near = [known for known in single_words() for form in (word, word.removesuffix("s")) if _one_slip(form, known)]
     return near[0] if len({single_words()[known] for known in near}) == 1 else ""
 
 
-def _one_slip(a: str, b: str) -> bool:
-    if a[0] != b[0] or abs(len(a) - len(b)) > 1:
+def _one_slip(typed: str, known: str) -> bool:
+    """Letters swapped, lost or added; one wrong letter only in words long enough not to be another word."""
+    if min(len(typed), len(known)) < SHORTEST_CORRECTED or typed[0] != known[0] or abs(len(typed) - len(known)) > 1:
         return False
-    start = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
-    rest_a, rest_b = a[start:], b[start:]
-    swapped = rest_a[:2] == rest_b[1::-1] and rest_a[2:] == rest_b[2:] and len(rest_b) >= 2
-    return swapped or rest_a[1:] == rest_b[1:] or rest_a[1:] == rest_b or rest_a == rest_b[1:]
+    start = next((i for i, (a, b) in enumerate(zip(typed, known)) if a != b), min(len(typed), len(known)))
+    left, right = typed[start:], known[start:]
+    swapped = len(left) > 1 and left[:2] == right[1::-1] and left[2:] == right[2:]
+    wrong = left[1:] == right[1:] and len(typed) > SHORTEST_CORRECTED
+    return swapped or wrong or left[1:] == right or left == right[1:]

@@ -2,15 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from ..errors import UnsupportedRequest
 from .evidence import collect, settle
-from .grammar import HEADS, LIGHT, QUALITIES, THINGS, VERBS, Segment, split
+from .marks import HEADS, LIGHT, QUALITIES, THINGS, VERBS
+from .segments import Segment, split
 from .slots import EXTENT_ONLY, SLOT_NAMES, VECTOR_LAYOUT, Slots, Understanding
-from .vocabulary import Token, tokenize
+from .vocabulary import Token, stems_of, tokenize
 
 SUGGESTIONS = ("'include the ground-glass halo'", "'tight outline, solid core only'", "'generous, but smooth edges'")
 RANK_EXTENT = {"a1": -1.0, "a2": -1 / 3, "a3": 1 / 3, "a4": 1.0}
@@ -66,6 +68,9 @@ def _refuse_foreign(tokens: list[Token]) -> None:
     foreign = [token.text for token in tokens if token.tag == "foreign"]
     if foreign:
         raise UnsupportedRequest(f"A reader style cannot answer '{foreign[0]}'.")
+    vague = [token.text for token in tokens if token.tag == "vague"]
+    if vague:
+        raise UnsupportedRequest(f"'{vague[0]}' does not say what should be in and what should be out.")
 
 
 def _refuse_strange_objects(segments: list[Segment]) -> None:
@@ -80,7 +85,7 @@ def _refuse_strange_objects(segments: list[Segment]) -> None:
             strange = _strange_object(segment.tokens[start + 1 :])
             if strange:
                 raise UnsupportedRequest(f"'{strange}' is not known here.")
-        strange = _strange_verb(segment.tokens)
+        strange = "" if listed else _strange_verb(segment.tokens)
         if strange:
             raise UnsupportedRequest(f"What '{strange}' should do to the outline is not known here.")
         governed = bool(governs)
@@ -99,24 +104,24 @@ def _strange_object(tokens: Sequence[Token]) -> str:
 
 
 def _strange_verb(tokens: Sequence[Token]) -> str:
-    """'obliterate the halo': an unknown word right before 'the', with no known verb to say what is meant."""
-    for index, (word, following) in enumerate(zip(tokens, tokens[1:])):
-        alone = not any(token.tag in VERBS for token in tokens[:index])
-        if word.tag == "" and following.tag == "determiner" and alone:
-            if any(token.tag in THINGS for token in tokens[index + 1 :]):
-                return word.text
+    """'obliterate the halo', 'halo obliteration': an unknown word beside a thing that no known word governs."""
+    if any(token.tag in VERBS or token.tag == "missing" for token in tokens):
+        return ""
+    content = [token for token in tokens if token.tag not in ("determiner", "filler", "preposition")]
+    for word, other in (*pairwise(content), *pairwise(reversed(content))):
+        if word.tag == "" and other.tag in THINGS:
+            return word.text
     return ""
 
 
 def _notes(slots: Slots, tokens: list[Token]) -> tuple[str, ...]:
     extent_only = [f"'{name}' can only change the extent of the outline." for name in EXTENT_ONLY if name in slots.said]
     corrected = [f"'{t.text}' was read as '{t.read_as}'." for t in tokens if t.tag and _was_corrected(t)]
-    return (*extent_only, *corrected)
+    conditions = [f"The condition after '{t.text}' is not checked." for t in tokens if t.tag == "if"]
+    return (*extent_only, *corrected, *conditions)
 
 
 def _was_corrected(token: Token) -> bool:
-    from .vocabulary import stems_of
-
     words, read = token.text.split(), token.read_as.split()
     return bool(read) and any(r not in stems_of(w) for w, r in zip(words, read))
 
