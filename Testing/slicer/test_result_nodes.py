@@ -173,10 +173,12 @@ def assert_hidden_where_readers_agree_and_brighter_where_they_do_not(node):
     assert list(brightness.values()) == sorted(brightness.values())
 
 
-def test_the_map_is_transparent_where_readers_agree(host):
+def test_the_map_is_transparent_where_readers_agree_and_the_threshold_can_be_raised(host):
     volume_node = scan()
     _, uncertainty = nodes.add_result_to_scene(result_on(volume_node), volume_node)
     assert_hidden_where_readers_agree_and_brighter_where_they_do_not(uncertainty)
+    uncertainty.GetDisplayNode().SetLowerThreshold(30)
+    assert np.array_equal(shown_colors(uncertainty)[..., 3] == 255, arrayFromVolume(uncertainty) >= 30)
 
 
 def test_showing_the_map_leaves_scan_window_and_level_as_they_were(host):

@@ -55,6 +55,33 @@ def assert_every_voxel_lies_where_itk_says(volume, image):
     assert np.array_equal(volume.voxels[0, k, j, i], values[tuple(index.T[::-1])])
 
 
+REAL_SCANS = [
+    "lidc_0001/LIDC-IDRI-0001_ct_uint8_256x256x133.nii.gz",
+    "lung_ct/lung1_image.nrrd",
+    "brain_mr/brain1_image.nrrd",
+    "prostate_mr_dicom/t2_tra",
+    "spinal_cord_mr/t2.nii.gz",
+    "spinal_cord_mr/t2s.nii.gz",
+]
+
+
+@pytest.mark.parametrize("name", REAL_SCANS)
+def test_a_real_scan_is_the_same_through_slicer_and_through_the_library(host, shared, name):
+    path = shared / "data" / "volumes" / name
+    first = min(path.iterdir()) if path.is_dir() else path
+    node = host.logics["volumes"].AddArchetypeVolume(str(first), "scan", 0)
+    through_slicer, through_library = volume_from_node(node), read_volume(path)
+    ijk = np.random.default_rng(0).integers(0, through_slicer.grid.size_ijk, (20_000, 3))
+    there = through_library.grid.to_ijk(through_slicer.grid.to_ras(ijk))
+    assert np.abs(there - np.rint(there)).max() < 1e-3
+    values = [
+        volume.voxels[(0, *np.rint(index).astype(int).T[::-1])]
+        for volume, index in [(through_slicer, ijk), (through_library, there)]
+    ]
+    assert np.array_equal(*values)
+    assert through_slicer.voxels.size == through_library.voxels.size
+
+
 def test_vector_volumes_become_channels(host):
     voxels = some_voxels(4, 5, 6, 3)
     node = addVolumeFromArray(voxels, ijkToRAS=affine_of(UPRIGHT[5]), nodeClassName="vtkMRMLVectorVolumeNode")
