@@ -17,6 +17,7 @@ from .outlines import READERS, OutlinedNodule, read_nodules
 from .plane import Plane
 from .scan import SimulatedScan, SimulatedVolume
 from .scanner import SCANNERS, scanner_of
+from .vessels import VesselField
 
 __all__ = [
     "READERS",
@@ -25,6 +26,7 @@ __all__ = [
     "Plane",
     "SimulatedScan",
     "SimulatedVolume",
+    "VesselField",
     "read_nodules",
     "scanner_of",
 ]

@@ -94,22 +94,13 @@ class Anatomy:
         return self.wall.blend(density, self.plane, cut.z_mm, cut.offset_mm, masks, fields)
 
 
-def draw_anatomy(
-    nodule: OutlinedNodule,
-    repetition: int,
-    plane: Plane,
-    reach_mm: float = vessels.USUAL_REACH_MM,
-    depth_mm: float = vessels.USUAL_DEPTH_MM,
-) -> Anatomy:
-    """The same arguments give the same anatomy; lung density and vessel contrast are the patient's.
-
-    reach_mm, depth_mm: how far vessels grow from the nodule, in the plane and along z.
-    """
+def draw_anatomy(nodule: OutlinedNodule, repetition: int, plane: Plane, field: vessels.VesselField) -> Anatomy:
+    """The same arguments give the same anatomy; lung density and vessel contrast are the patient's."""
     rng = random_from(SEED, "nod", nodule.number, repetition)
     radius = float(np.sqrt(max(4, nodule.areas_px[nodule.largest].mean() * OUTLINE_SPACING_MM**2) / np.pi))
     hilum = _towards_hilum(rng, nodule)
     wall = draw_chest_wall(rng, nodule, radius, plane.field_mm)
-    segments = vessels.clear_around(vessels.grow_vessels(rng, hilum, reach_mm, depth_mm), radius)
+    segments = vessels.clear_around(vessels.grow_vessels(rng, hilum, field), radius)
     if rng.random() < 0.5:
         segments = np.r_[segments, vessels.feeding_vessel(rng, hilum, radius)]
     spicules = vessels.spicules(rng, radius, nodule.rating("spiculation"))

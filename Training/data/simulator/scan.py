@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from . import vessels
 from .anatomy import SEED, Anatomy, Cut, draw_anatomy
 from .lesion import Filling, Shape
 from .lesion_volume import fill_slices
 from .outlines import OUTLINE_SPACING_MM, READERS, OutlinedNodule
 from .plane import Plane, random_from
 from .scanner import SCANNERS, acquire, scanner_of
+from .vessels import VesselField
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class SimulatedScan:
     """One nodule's surroundings on one scanner. Slices have the real scan's numbers and may lie beyond the nodule.
 
     The anatomy follows from (nodule, repetition), a slice's edge from its number too, the noise also from the scanner.
-    reach_mm, depth_mm: see `draw_anatomy`; larger than usual only for fields wider than 80 mm or deeper than 50.
+    A plane wider than 80 mm, or a volume deeper than 50 mm, needs a wider field of vessels.
     """
 
     def __init__(
@@ -37,13 +37,12 @@ class SimulatedScan:
         nodule: OutlinedNodule,
         repetition: int = 0,
         scanner: str | None = None,
-        plane: Plane | None = None,
-        reach_mm: float = vessels.USUAL_REACH_MM,
-        depth_mm: float = vessels.USUAL_DEPTH_MM,
+        plane: Plane = Plane(),  # noqa: B008, an immutable value
+        field: VesselField = VesselField(),  # noqa: B008
     ):
-        self.nodule, self.repetition, self.plane = nodule, repetition, plane or Plane()
+        self.nodule, self.repetition, self.plane = nodule, repetition, plane
         self.scanner = scanner or scanner_of(nodule.scan)
-        self.anatomy: Anatomy = draw_anatomy(nodule, repetition, self.plane, reach_mm, depth_mm)
+        self.anatomy: Anatomy = draw_anatomy(nodule, repetition, plane, field)
         self._row_of = {int(number): row for row, number in enumerate(nodule.slice_number)}
 
     @property

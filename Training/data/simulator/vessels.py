@@ -1,5 +1,7 @@
 """Vessel trees, bronchi and strands as capsules (line segments with a radius), and how a thick slice cuts them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from .plane import Plane, unit
@@ -12,37 +14,49 @@ BRONCHUS_WALL = 1.35
 
 SMALLEST_RADIUS_MM = 0.3
 GENERATIONS = 9
-USUAL_REACH_MM, USUAL_DEPTH_MM = 40.0, 26.0
 
 
-def grow_vessels(
-    rng: np.random.Generator, hilum: np.ndarray, reach_mm: float = USUAL_REACH_MM, depth_mm: float = USUAL_DEPTH_MM
-) -> np.ndarray:
-    """Branching vessels within +-reach_mm in the plane and +-(depth_mm + 8) along z, bronchi beside some of the larger.
+@dataclass(frozen=True)
+class VesselField:
+    """How far vessels grow, +-reach_mm in the plane and +-(depth_mm + 8) along z, and how many (1: usual)."""
+
+    reach_mm: float = 40.0
+    depth_mm: float = 26.0
+    crowding: float = 1.0
+
+    @property
+    def amount(self) -> float:
+        """Branches, relative to a usual field of usual size."""
+        return self.crowding * (self.reach_mm / 40.0) ** 2 * self.depth_mm / 26.0
+
+
+def grow_vessels(rng: np.random.Generator, hilum: np.ndarray, field: VesselField) -> np.ndarray:
+    """Segments of branching vessels, and of bronchi beside some of the larger ones.
 
     hilum: unit vector [3] towards it. Trunks enter from there; twigs start anywhere and run away from it.
     """
-    crowd = (reach_mm / USUAL_REACH_MM) ** 2 * depth_mm / USUAL_DEPTH_MM
-    trunks, twigs = int(rng.integers(5, 9)), int(rng.integers(60, 110) * crowd)
-    start, direction, radius = _roots(rng, hilum, trunks, twigs, reach_mm, depth_mm)
+    trunks, twigs = int(rng.integers(5, 9) * field.crowding), int(rng.integers(60, 110) * field.amount)
+    start, direction, radius = _roots(rng, hilum, trunks, twigs, field)
     grown: list[np.ndarray] = []
     for _ in range(GENERATIONS):
         start, direction, segments = _lengthen(rng, start, direction, radius)
         grown += segments
         start, direction, radius = _fork(rng, start, direction, radius)
-        inside = (np.abs(start[:, :2]).max(1) < reach_mm + 10) & (np.abs(start[:, 2]) < depth_mm + 8)
+        inside = (np.abs(start[:, :2]).max(1) < field.reach_mm + 10) & (np.abs(start[:, 2]) < field.depth_mm + 8)
         keep = inside & (radius > SMALLEST_RADIUS_MM)
         start, direction, radius = start[keep], direction[keep], radius[keep]
-        if not len(radius) or sum(map(len, grown)) > 1400 * crowd:
+        if not len(radius) or sum(map(len, grown)) > 1400 * field.amount:
             break
     return _add_bronchi(rng, np.concatenate(grown)).astype(np.float32)
 
 
-def _roots(rng, hilum, trunks: int, twigs: int, reach_mm: float, depth_mm: float):
+def _roots(rng, hilum, trunks: int, twigs: int, field: VesselField):
     """Start points, directions and radii of the first generation."""
     along = rng.uniform(0.1, 1.1, (trunks, 1))
-    from_hilum = hilum * reach_mm * along + rng.normal(0, 17, (trunks, 3))
-    anywhere = np.c_[rng.uniform(-reach_mm, reach_mm, (twigs, 2)), rng.uniform(-depth_mm, depth_mm, twigs)]
+    from_hilum = hilum * field.reach_mm * along + rng.normal(0, 17, (trunks, 3))
+    anywhere = np.c_[
+        rng.uniform(-field.reach_mm, field.reach_mm, (twigs, 2)), rng.uniform(-field.depth_mm, field.depth_mm, twigs)
+    ]
     inwards = -hilum + rng.normal(0, 0.55, (trunks, 3))
     outwards = rng.normal(0, 1, (twigs, 3)) - 0.6 * hilum
     radius = np.r_[rng.uniform(0.9, 2.4, trunks), np.clip(rng.gamma(4.0, 0.11, twigs), 0.26, 1.1)]
