@@ -100,7 +100,8 @@ def test_a_file_that_slicer_wrote(tmp_path, grid):
     low, high = read_roi(tmp_path / "R.mrk.json", grid)
     turned = np.array([[0.8, -0.576, 0.168], [0.6, 0.768, -0.224], [0.0, 0.28, 0.96]])  # RAS, as the node held it
     reach = np.abs(turned) @ np.array([20, 15, 10])
-    faces = grid.to_ijk(np.array([[10, 20, 30] - reach, [10, 20, 30] + reach]))
+    center = np.array([10, 20, 30])
+    faces = grid.to_ijk(np.array([center - reach, center + reach]))
     np.testing.assert_array_equal(low, np.rint(faces.min(0)))
     np.testing.assert_array_equal(high, np.rint(faces.max(0)))
 
@@ -207,6 +208,6 @@ def test_a_point_on_the_outer_face_is_inside(seed):
     grid = oblique_grid(seed)
     for corner in product(*((-0.5, n - 0.5) for n in grid.size_ijk)):
         parse_point(",".join(f"{v!r}" for v in grid.to_ras(corner).tolist()), grid)
+        beyond = grid.to_ras(np.array(corner) + np.sign(corner) * 0.01)
         with pytest.raises(GeometryError):
-            beyond = np.array(corner) + np.sign(corner) * 0.01
-            parse_point(",".join(f"{v!r}" for v in grid.to_ras(beyond).tolist()), grid)
+            parse_point(",".join(f"{v!r}" for v in beyond.tolist()), grid)

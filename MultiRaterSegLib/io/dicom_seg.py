@@ -1,11 +1,13 @@
 """DICOM SEG on the original series, through highdicom (the optional extra "dicom")."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.valuerep import DSfloat
 
 from ..errors import UnsupportedRequest, VolumeError
 from ..geometry import Grid, Volume
@@ -33,32 +35,33 @@ def write_dicom_seg(
     Raises UnsupportedRequest when highdicom is missing, VolumeError when the scan is not DICOM or its files are gone,
     GeometryError when a mask does not lie on the scan's voxels.
     """
-    highdicom = _highdicom()
+    highdicom, provenance = _highdicom(), provenance or {}
     if not segments:
         raise ValueError("A DICOM SEG needs at least one segment.")
     sources = _source_images(volume)
     first, frames = _frames(segments, volume.grid)
     sources = sources[first : first + len(frames)]
-    made = highdicom.seg.Segmentation(
-        source_images=sources,
-        pixel_array=frames,
-        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[
-            _describe(highdicom, number, segment, provenance or {}) for number, segment in enumerate(segments, 1)
-        ],
-        series_instance_uid=highdicom.UID(),
-        series_number=SERIES_NUMBER_OFFSET + int(sources[0].get("SeriesNumber") or 0),
-        sop_instance_uid=highdicom.UID(),
-        instance_number=1,
-        manufacturer="MultiRaterSeg",
-        manufacturer_model_name=_fit((provenance or {}).get("model", "MultiRaterSeg")),
-        software_versions=_fit((provenance or {}).get("version", "unknown")),
-        device_serial_number="none",
-        content_label=CONTENT_LABEL,
-        content_description=CONTENT_DESCRIPTION,
-        series_description=SERIES_DESCRIPTION,
-        specific_character_set="ISO_IR 192",
-    )
+    with warnings.catch_warnings(action="ignore"):  # highdicom's advice on the scan's own tags, such as its name
+        made = highdicom.seg.Segmentation(
+            source_images=sources,
+            pixel_array=frames,
+            segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=[
+                _describe(highdicom, number, segment, provenance) for number, segment in enumerate(segments, 1)
+            ],
+            series_instance_uid=highdicom.UID(),
+            series_number=SERIES_NUMBER_OFFSET + int(sources[0].get("SeriesNumber") or 0),
+            sop_instance_uid=highdicom.UID(),
+            instance_number=1,
+            manufacturer="MultiRaterSeg",
+            manufacturer_model_name=_fit(provenance.get("model", "MultiRaterSeg")),
+            software_versions=_fit(provenance.get("version", "unknown")),
+            device_serial_number="none",
+            content_label=CONTENT_LABEL,
+            content_description=CONTENT_DESCRIPTION,
+            series_description=SERIES_DESCRIPTION,
+            specific_character_set="ISO_IR 192",
+        )
     with moved_into_place(path) as unfinished:
         made.save_as(unfinished)
 
@@ -74,7 +77,7 @@ def _highdicom():
 
 
 def _source_images(volume: Volume) -> list[Dataset]:
-    """Headers of the scan's images in the order of k, with the empty values that anonymisation tends to drop."""
+    """Headers of the scan's images in the order of k, completed in memory where highdicom would stop."""
     if volume.context.get("format") != "dicom":
         raise VolumeError(
             f"'{volume.source}' was not read from DICOM, so a DICOM SEG has no series to refer to. "
@@ -91,6 +94,10 @@ def _source_images(volume: Volume) -> list[Dataset]:
         for keyword in EMPTY_IF_ABSENT:
             if keyword not in header:
                 setattr(header, keyword, "")
+        between = DSfloat(volume.grid.spacing[2], auto_format=True)
+        header.SpacingBetweenSlices = between  # measured from the positions; scanners' own values vary in meaning
+        header.SliceThickness = header.get("SliceThickness") or between
+        header.ImageOrientationPatient = (sources or [header])[0].ImageOrientationPatient  # equal but for rounding
         sources.append(header)
     return sources
 

@@ -33,7 +33,8 @@ NODULE = _lesion_entry("27925004", "Nodule")
 class Segment:
     """One mask with what a person and a PACS need to know about it.
 
-    id: unique in its file. mask: bool [K, J, I]. color: RGB in 0..1. terminology: Slicer's TerminologyEntry text
+    id: unique in its file. mask: bool [K, J, I]. color: RGB in 0..1 (3D Slicer takes exactly
+    (0.5, 0.5, 0.5) for "none" and makes one up). terminology: Slicer's TerminologyEntry text
     (SNOMED codes). tags: free facts, kept in .seg.nrrd and as parameters in DICOM SEG. grid: where the mask lies, when
     that is a crop of the scan's grid; None: all of it.
     """
