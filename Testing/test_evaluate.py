@@ -132,7 +132,7 @@ def test_what_the_frame_does_not_see_is_background(method, slices):
 def test_a_slice_is_drawn_alike_in_any_company(method, slices, monkeypatch):
     together = list(predict_slices(method, FRAME, slices, [0, 1, 2, 7], Sampling(20, (0, 5), 2)))
     monkeypatch.setattr(slice_predictions, "SLICES_PER_BATCH", 1)
-    monkeypatch.setattr(slice_predictions, "PLANES_PER_BATCH", 3)
+    monkeypatch.setitem(slice_predictions.PLANES_PER_BATCH, "cpu", 3)
     alone = next(predict_slices(method, FRAME, slices, [7], Sampling(20, (0, 5), 2)))
     np.testing.assert_array_equal(together[-1].samples, alone.samples)
     areas = np.array([p.samples[0].sum((1, 2)) for p in together])
@@ -219,7 +219,7 @@ def test_pooled_calibration_is_not_the_mean_of_slices():
 @pytest.fixture
 def run(method, monkeypatch):
     checkpoint = Checkpoint(method, FRAME, {}, "threshold", "0" * 64)
-    monkeypatch.setattr(command, "load_checkpoint", lambda name, device: checkpoint)
+    monkeypatch.setattr("MultiRaterSegLib.checkpoint.load_checkpoint", lambda name, device: checkpoint)
     return lambda *arguments: command.main(["threshold", "--seeds", "0", "--samples", "4", "8", *map(str, arguments)])
 
 

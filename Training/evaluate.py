@@ -5,27 +5,17 @@
     python Training/evaluate.py dpersona --data fold2.npz --against runs/evaluation/prosona     paired differences
 
 Writes table.md, table.json, per_slice.npz and four pictures into --out. The data format is that of
-Training/prepare.py; docs/metrics.md explains the figures. In code: `from Training.evaluate import evaluate`.
+Training/prepare.py; docs/metrics.md explains the figures. In code: Training.evaluation.evaluate.
 """
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from rich.progress import track
-
-from MultiRaterSegLib.checkpoint import Checkpoint, load_checkpoint
 from MultiRaterSegLib.errors import DataError, MultiRaterSegError
-from MultiRaterSegLib.predictor import choose_device
-from Training.data.lidc_slices import LidcSlices
-from Training.evaluation import Evaluation, evaluate
-from Training.report import write_report
-from Training.report_plots import plot_report
-from Training.slice_predictions import PredictionFile
-
-__all__ = ["evaluate", "main"]
 
 TEST_FOLD = "fold3.npz"
 
@@ -44,41 +34,47 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> str:
     """Evaluates, writes the report and returns its text."""
+    from rich.progress import track  # after --help: these import torch
+
+    from MultiRaterSegLib.checkpoint import load_checkpoint
+    from MultiRaterSegLib.predictor import choose_device
+    from Training.data.lidc_slices import LidcSlices
+    from Training.evaluation import Evaluation, evaluate
+    from Training.report import write_report
+    from Training.report_plots import plot_report
+    from Training.slice_predictions import PredictionFile
+
     if options.save_predictions and len(options.data) > 1:
         raise DataError("--save-predictions keeps row numbers of one file; give one --data file at a time.")
     others = {folder.name: Evaluation.load(folder / "per_slice.npz") for folder in options.against}
     checkpoint = load_checkpoint(options.model, choose_device(options.device))
     slices = LidcSlices.load(options.data)
     rows = slices.subset(options.subset)[:: options.every]
+    record = about(checkpoint, options)
     settings = {"sizes": options.samples, "seeds": options.seeds, "expert_samples": options.expert_samples}
-
-    def score(keep=None) -> Evaluation:
-        return evaluate(
+    saved = PredictionFile(options.save_predictions, rows) if options.save_predictions else nullcontext()
+    with saved as file:
+        evaluation = evaluate(
             checkpoint.method,
             checkpoint.frame,
             slices,
             rows,
             **settings,
-            keep=keep,
-            progress=lambda loop: track(loop, checkpoint.name, len(rows), transient=True),
+            keep=file.add if file else None,
+            progress=lambda loop: track(loop, record["model"], len(rows), transient=True),
         )
-
-    if options.save_predictions:
-        with PredictionFile(options.save_predictions, rows) as file:
-            evaluation = score(file.add)
-    else:
-        evaluation = score()
-    out = options.out or Path("runs") / "evaluation" / f"{checkpoint.name}-{options.subset}"
+    out = options.out or Path("runs") / "evaluation" / f"{record['model']}-{options.subset}"
     differences = {name: evaluation.differences(other) for name, other in others.items()}
-    text = write_report(out, evaluation, about(checkpoint, options) | settings, differences)
-    plot_report(out, evaluation, f"{checkpoint.name}, subset {options.subset}, {len(rows)} slices")
+    text = write_report(out, evaluation, record | settings, differences)
+    plot_report(out, evaluation, text.splitlines()[0].lstrip("# ") + f": {len(rows)} slices")
     return f"{text}\nWritten to {out}"
 
 
-def about(checkpoint: Checkpoint, options: argparse.Namespace) -> dict:
-    """What was evaluated, for the record."""
+def about(checkpoint, options: argparse.Namespace) -> dict:
+    """What was evaluated. A run's best.safetensors is called by its recipe."""
+    recipe = checkpoint.info.get("recipe", {}).get("name", checkpoint.name)
     return {
-        "model": checkpoint.name,
+        "model": recipe if checkpoint.name == "best" else checkpoint.name,
         "model_sha256": checkpoint.sha256,
         "method": checkpoint.method.name,
         "data": [path.name for path in options.data],
@@ -93,19 +89,27 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, nargs="+", action="extend", required=True, metavar="FILE", help="prepared npz"
     )
     parser.add_argument(
-        "--samples", type=int, nargs="+", default=[10, 30, 50], metavar="N", help="sizes of sample sets"
+        "--samples", type=_positive, nargs="+", default=[10, 30, 50], metavar="N", help="sizes of sample sets"
     )
     parser.add_argument("--subset", choices=("all", "four", "large"), default="four", help="see docs/metrics.md")
-    parser.add_argument("--every", type=int, default=1, metavar="K", help="only every K-th slice, for slow models")
+    parser.add_argument(
+        "--every", type=_positive, default=1, metavar="K", help="only every K-th slice, for slow models"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="sampling seeds, averaged")
     parser.add_argument(
-        "--expert-samples", type=int, default=10, metavar="N", help="samples averaged for an expert's mask"
+        "--expert-samples", type=_positive, default=10, metavar="N", help="samples averaged for an expert's mask"
     )
     parser.add_argument("--save-predictions", type=Path, metavar="P.npz", help="keep the masks of the first seed")
     parser.add_argument("--against", type=Path, nargs="+", default=[], metavar="FOLDER", help="--out of other models")
     parser.add_argument("--out", type=Path, help="folder (default: runs/evaluation/MODEL-SUBSET)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 up")
+    return int(text)
 
 
 if __name__ == "__main__":

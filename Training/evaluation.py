@@ -149,7 +149,7 @@ def score_slice(prediction: SlicePrediction, labels: np.ndarray, sizes: Sequence
 def _score_samples(samples: np.ndarray, labels: np.ndarray, near: np.ndarray, sizes: Sequence[int]) -> Figures:
     pairs = metrics.Pairs.of(samples, labels)
     figures = {f"{n} samples": score_set(pairs.first(n), samples[:n], labels, near) for n in sizes}
-    doubling = [2**k for k in range(12)]
+    doubling = [2**k for k in range(12) if all(abs(np.log2(2**k / n)) > 0.3 for n in sizes)]  # 32 beside 30 is a blot
     counts = sorted({n for n in (*doubling, *sizes) if n <= len(samples)})
     figures["curve"] = {str(n): metrics.ged(pairs.first(n)) for n in counts}
     figures[f"{max(sizes)} samples"]["entropy"] = _entropy_by_agreement(samples[: max(sizes)], labels, near)

@@ -90,7 +90,7 @@ def markdown(about: dict, figures: Estimates, differences: dict[str, Estimates])
         title,
         "",
         f"{about['slices']} slices of {about['patients']} patients, sampling seeds {about['seeds']}. In brackets: 95 % "
-        "interval over patients. Dice and IoU of the first table in percent.",
+        "interval over patients. Dice and HM-IoU are in percent where two decimals are shown, fractions elsewhere.",
         "",
         f"Readers among themselves: Dice {_cell(among['dice'], True)}, IoU {_cell(among['iou'], True)}, "
         f"diversity {_cell(among['diversity'], False)}. The majority mask (>= 2 readers) and the random reader are one "

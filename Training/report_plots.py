@@ -15,6 +15,7 @@ from MultiRaterSegLib.calibration import BINS, binary_entropy
 from .bootstrap import Estimate, calibration_estimate, estimate, mean_estimate
 from .evaluation import NEAR_PIXELS, Evaluation
 
+FEW_PATIENTS = 5  # fewer have no interval worth drawing
 SIZE_EDGES_MM = (0, 4, 6, 8, 10, 15, 20, 30, np.inf)
 MODEL, READERS, MAJORITY, GREY = "#0072b2", "#d55e00", "#009e73", "#777777"  # told apart by the colour-blind
 
@@ -96,7 +97,7 @@ def plot_uncertainty(axes: Axes, evaluation: Evaluation) -> None:
     errors = np.array([[e.value - e.low, e.high - e.value] for e in found]).T
     axes.bar(marked, values, 0.6, yerr=errors, color=MODEL, ecolor="black", capsize=3, label=largest(evaluation))
     own = binary_entropy(marked / readers)
-    axes.plot(marked, own, "D", color=READERS, markersize=6, label="the readers' own split")
+    axes.plot(marked, own, "D", color=READERS, markersize=6, clip_on=False, label="the readers' own split")
     axes.set_xticks(marked, [f"{m} of {readers}" for m in marked])
     axes.set(
         xlabel=f"Readers who marked the pixel (≤ {NEAR_PIXELS} px from any outline)",
@@ -120,6 +121,7 @@ def plot_dice_by_size(axes: Axes, evaluation: Evaluation) -> None:
         found = [mean_estimate(values[size == k], evaluation.patient[size == k]) for k in used]
         y = np.array([e.value for e in found])
         errors = np.clip([[e.value - e.low, e.high - e.value] for e in found], 0, None).T
+        errors[:, [len(set(evaluation.patient[size == k])) < FEW_PATIENTS for k in used]] = np.nan
         axes.errorbar(
             np.arange(len(used)) + offset, y, errors, fmt=marker, color=colour, capsize=2, markersize=5, label=label
         )
