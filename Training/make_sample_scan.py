@@ -50,6 +50,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=SAMPLES, help="folder (default: Resources/SampleData)")
     out = parser.parse_args().out
+    out.mkdir(parents=True, exist_ok=True)
     nodule, volume = simulate_sample()
     grid = grid_of(volume)
     point = lesion_point(volume.masks, grid)

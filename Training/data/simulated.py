@@ -15,7 +15,7 @@ from .training_data import TrainingData
 PROJECT = Path(__file__).resolve().parents[2]
 BUNDLED = "Resources/SampleData/lidc_outlines.npz"
 CROP_PX = 128
-FIELD = VesselField(reach_mm=50.0)
+FIELD = VesselField(reach_mm=50.0, crowding=1.4)
 
 
 def load_simulated(root: Path, folds: tuple[int, ...], nodules: int | None = None) -> TrainingData:

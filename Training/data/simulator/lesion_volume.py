@@ -11,12 +11,13 @@ SUBSLICES = (-1 / 3, 0.0, 1 / 3)
 
 
 def fill_slices(
-    lesion: Lesion, plane: Plane, masks: np.ndarray, z_mm: np.ndarray, thickness_mm: float, contrast: float
+    lesion: Lesion, plane: Plane, masks: np.ndarray, z_mm: np.ndarray, thickness_mm: float
 ) -> list[Filling]:
     """What the nodule puts into each of K slices.
 
     masks: bool [4, K, padded, padded], all on one plane; z_mm [K], equally spaced, from the nodule's middle. The rules
-    are those of single slices, in 3-D: a reader who stopped earlier pulls the end in, and the end fades.
+    are those of single slices, in 3-D: a reader who stopped earlier pulls the end in, and the end fades; so the
+    tissue keeps its full contrast.
     """
     window = window_around(masks.any((0, 1)), plane)
     spacing = (float(z_mm[1] - z_mm[0]), plane.spacing_mm, plane.spacing_mm)
@@ -28,7 +29,7 @@ def fill_slices(
     texture = np.stack([lesion.texture.at(z)[window] for z in z_mm])
     core = lesion.core_depth_mm(depth, texture)
     shapes = [Shape(window, d, w) for d, w in zip(depth, width)]
-    return [Filling(window, o, lesion.tissue(s, z, contrast, core)) for o, s, z in zip(occupancy, shapes, z_mm)]
+    return [Filling(window, o, lesion.tissue(s, z, 1.0, core)) for o, s, z in zip(occupancy, shapes, z_mm)]
 
 
 def _mean_and_spread(masks: np.ndarray, spacing_mm: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:

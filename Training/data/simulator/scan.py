@@ -74,9 +74,8 @@ class SimulatedScan:
         numbers = range(self.slice_numbers[0] - below, self.slice_numbers[-1] + above + 1)
         cuts = [self._cut(number, (0.0, 0.0)) for number in numbers]
         masks = np.stack([self._placed(number, (0.0, 0.0)) for number in numbers], axis=1)
-        contrast = self.anatomy.lesion.contrast(1.0, random_from(SEED, "volume", self.nodule.number, self.repetition))
         heights = np.array([cut.z_mm for cut in cuts])
-        fillings = fill_slices(self.anatomy.lesion, self.plane, masks, heights, self.nodule.thickness_mm, contrast)
+        fillings = fill_slices(self.anatomy.lesion, self.plane, masks, heights, self.nodule.thickness_mm)
         hu = [self._acquire(*parts) for parts in zip(numbers, cuts, fillings)]
         corner = self.nodule.position_mm - (self.plane.size - 1) / 2 * self.plane.spacing_mm
         lowest = heights[0] + self.nodule.middle_z_mm
