@@ -13,9 +13,24 @@ SUFFIXES = (
     *(("ily", "y"), ("ly", ""), ("iest", "y"), ("ier", "y"), ("est", ""), ("est", "e"), ("er", ""), ("er", "e")),
 )
 IRREGULAR = {
-    **{"kept": "keep", "took": "take", "taken": "take", "brought": "bring", "drew": "draw", "drawn": "draw"},
-    **{"grew": "grow", "grown": "grow", "shrank": "shrink", "shrunk": "shrink", "chose": "choose", "chosen": "choose"},
-    **{"went": "go", "gone": "go", "held": "hold", "thrown": "throw", "shown": "show", "hidden": "hide"},
+    "kept": "keep",
+    "took": "take",
+    "taken": "take",
+    "brought": "bring",
+    "drew": "draw",
+    "drawn": "draw",
+    "grew": "grow",
+    "grown": "grow",
+    "shrank": "shrink",
+    "shrunk": "shrink",
+    "chose": "choose",
+    "chosen": "choose",
+    "went": "go",
+    "gone": "go",
+    "held": "hold",
+    "thrown": "throw",
+    "shown": "show",
+    "hidden": "hide",
 }
 RANKS = {"a1", "a2", "a3", "a4"}
 SHORTEST_CORRECTED = 5
@@ -76,7 +91,7 @@ def _match(words: list[str], position: int) -> tuple[int, Token]:
     return 1, Token(first, single_words()[corrected] if corrected else "", corrected)
 
 
-PUNCTUATION = {sign: "comma" for sign in ",():="} | {sign: "stop" for sign in ".;!?"}
+PUNCTUATION = dict.fromkeys(",():=", "comma") | dict.fromkeys(".;!?", "stop")
 PUNCTUATION |= {"+": "with", "&": "and"}
 
 
