@@ -87,14 +87,7 @@ class MultiRaterSegLogic:
             _name(style): _ask(lesion, style, samples, _part(progress, step, steps))
             for step, style in enumerate(styles, 2)
         }
-        return nodes.add_result_to_scene(self._result(lesion, consensus, answers), scan)
-
-    def _result(self, lesion: Lesion, consensus: Prediction, answers: dict[str, Prediction]) -> LesionResult:
-        method = self.predictor.method
-        by_size = {expert.name for expert in method.experts if expert.ranked_by != "rater"}
-        ranked = tuple(name for name in self.experts if name in answers and name in by_size)
-        info = self.predictor.checkpoint.info
-        return LesionResult(consensus, answers, lesion.volume, method.labels[-1], ranked, info)
+        return nodes.add_result_to_scene(LesionResult.of(lesion, consensus, answers), scan)
 
 
 def _place(node) -> dict:
