@@ -27,7 +27,8 @@ class Grid:
         affine = np.array(self.affine, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise GeometryError(f"A grid needs a finite 4x4 affine (i,j,k -> RAS mm); got shape {affine.shape}.")
-        if abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
+        if lengths.min() == 0 or abs(np.linalg.det(affine[:3, :3] / lengths)) < 1e-6:
             raise GeometryError("A grid needs three independent axes with non-zero spacing; this affine has none.")
         if len(self.shape) != 3 or min(self.shape) < 1:
             raise GeometryError(f"A grid needs a shape (K, J, I) of positive numbers; got {tuple(self.shape)}.")
@@ -118,7 +119,7 @@ def resample(values: Tensor, grid: Grid, to: Grid, outside: float | None = None)
         values = _interpolate(values, positions, abs(step[axis]), dim)
         inside = torch.from_numpy((positions >= -0.5 - 1e-6) & (positions <= length - 0.5 + 1e-6))
         covered = covered & inside.view([-1] + [1] * axis)
-    values = values.float().contiguous()
+    values = values.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
     if outside is not None and not bool(covered.all()):
         values = torch.where(covered.to(values.device), values, torch.tensor(outside, device=values.device))
     return values
@@ -148,6 +149,7 @@ def _interpolate(values: Tensor, positions: np.ndarray, step: float, dim: int) -
             if len(index) == length and bool((index == torch.arange(length, device=index.device)).all())
             else values.index_select(dim, index)
         )
+    positions = np.where(np.abs(positions - nearest) < 1e-6, nearest, positions)  # centres that coincide stay exact
     clipped = np.clip(positions, 0, length - 1)
     width = max(1.0, step)
     low = int(max(0, np.floor(clipped.min() - width)))
