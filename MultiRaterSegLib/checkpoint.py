@@ -5,20 +5,19 @@ The header holds everything the weights need (method, config, frame, labels, exp
 """
 
 import dataclasses
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from pydantic import TypeAdapter
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from .errors import CheckpointError
 from .frame import Frame
 from .method import Expert, Method
-from .resources import model_files
+from .model_file import find_model, read_info, sha256_of
 
 FORMAT = "MultiRaterSeg 1"
 
@@ -78,35 +77,3 @@ def load_checkpoint(name_or_path: str | Path, device: str | torch.device = "cpu"
         raise CheckpointError(f"'{path}': its weights do not fit its own header: {error}") from error
     frame = TypeAdapter(Frame).validate_python(info["frame"])
     return Checkpoint(method.eval().to(device), frame, info, path.stem, sha256_of(path))
-
-
-def read_info(path: Path) -> dict:
-    """The header alone, without building the model."""
-    try:
-        with safe_open(str(path), "pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"'{path}' is not a readable model file ({error}).") from error
-    if "multiraterseg" not in metadata:
-        raise CheckpointError(
-            f"'{path}' holds weights but no MultiRaterSeg header; it was not made by Training/train.py."
-        )
-    return json.loads(metadata["multiraterseg"])
-
-
-def find_model(name_or_path: str | Path) -> Path:
-    """The file of a model given by path, by run folder (its best.safetensors) or by name."""
-    path = Path(name_or_path)
-    for candidate in (path, path.with_name(path.name + ".safetensors"), path / "best.safetensors"):
-        if candidate.is_file():
-            return candidate
-    models = model_files()
-    if str(name_or_path) in models:
-        return models[str(name_or_path)]
-    known = ", ".join(sorted(models)) or "none"
-    raise CheckpointError(f"No model '{name_or_path}'. Give a .safetensors file, or one of the installed: {known}.")
-
-
-def sha256_of(path: Path) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
