@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .geometry import Grid, Volume
 from .prediction import Prediction
+
+if TYPE_CHECKING:
+    from .predictor import Lesion
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +27,14 @@ class LesionResult:
     label: str = "lesion"
     ranked: tuple[str, ...] = ()
     info: dict | None = None
+
+    @classmethod
+    def of(cls, lesion: "Lesion", consensus: Prediction, styles: dict[str, Prediction]) -> "LesionResult":
+        """The answers that a lesion gave, with what its model says of itself."""
+        method = lesion.predictor.method
+        by_size = {expert.name for expert in method.experts if expert.ranked_by != "rater"}
+        ranked = tuple(name for name in lesion.predictor.experts if name in styles and name in by_size)
+        return cls(consensus, styles, lesion.volume, method.labels[-1], ranked, lesion.predictor.checkpoint.info)
 
     @property
     def grid(self) -> Grid:

@@ -11,6 +11,7 @@ from .agreement import diameters, volume_range
 from .consensus import majority
 from .lesion_result import LesionResult
 from .prediction import Prediction
+from .report import NOT_A_DEVICE
 from .segments import colors_of
 from .slice_view import SliceView
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NOT_A_DEVICE = "Research use only. Not a medical device."
 NOT_DISEASE = "Not probability of disease"
 
 BACKGROUND, TEXT, QUIET, AMBER = "#0E1013", "#F2F4F6", "#9AA3AC", "#FFC857"

@@ -25,11 +25,16 @@ def segments_of(result: LesionResult) -> list[Segment]:
     how it was made.
     """
     colors = colors_of(result)
-    found = [
-        _segment(result, prediction, name, _id(number, prediction), colors[name])
-        for number, (name, prediction) in enumerate(result.outlines.items())
-    ]
+    found = [_segment(result, name, prediction, colors[name]) for name, prediction in result.outlines.items()]
     return [*found, *_bands(result)]
+
+
+def id_of(result: LesionResult, name: str) -> str:
+    """The id of an outline's segment, the same in all files: "consensus", "expert_inclusive", "prompt_5"."""
+    request = result.outlines[name].provenance
+    if name == "consensus" or request.get("style") == "expert":
+        return "consensus" if name == "consensus" else f"expert_{request['expert']}"
+    return f"{request['style']}_{list(result.outlines).index(name)}"
 
 
 def colors_of(result: LesionResult) -> dict[str, str]:
@@ -46,11 +51,12 @@ def rgb(color: str) -> tuple[float, float, float]:
     return tuple(int(color[n : n + 2], 16) / 255 for n in (1, 3, 5))
 
 
-def _segment(result: LesionResult, prediction: Prediction, name: str, id_: str, color: str) -> Segment:
+def _segment(result: LesionResult, name: str, prediction: Prediction, color: str) -> Segment:
     mask = consensus.majority(prediction.samples)
     kind = "consensus" if name == "consensus" else "style"
     tags = {"MultiRaterSeg.kind": kind, "MultiRaterSeg.name": name, **_provenance_tags(prediction)}
-    return Segment(id_, prediction.title, mask, rgb(color), _terminology(result), tags, prediction.grid)
+    kind_of_lesion, id_ = _terminology(result), id_of(result, name)
+    return Segment(id_, prediction.title, mask, rgb(color), kind_of_lesion, tags, prediction.grid)
 
 
 def _bands(result: LesionResult) -> list[Segment]:
@@ -60,13 +66,6 @@ def _bands(result: LesionResult) -> list[Segment]:
         Segment(f"readers_{name}", BAND_NAMES[name], mask, rgb(BAND_COLORS[name]), kind, tags, grid)
         for name, mask in consensus.bands(result.consensus.samples).items()
     ]
-
-
-def _id(number: int, prediction: Prediction) -> str:
-    request = prediction.provenance
-    if request.get("style") == "expert":
-        return f"expert_{request['expert']}"
-    return "consensus" if number == 0 else f"{request.get('style', 'style')}_{number}"
 
 
 def _terminology(result: LesionResult) -> str:

@@ -1,0 +1,89 @@
+"""Ctrl-C that answers at once, also while native code (reading, compressing, convolving) does not look up.
+
+The work runs in a second thread; the first one only waits, so it can always hear the keyboard.
+"""
+
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import Cancelled
+
+PATIENCE_S = 0.5
+"""How long the work may take to notice and to clean up after itself; then the process ends without it."""
+
+STOPPED = 130
+
+
+class Stop:
+    """Between the thread that hears Ctrl-C and the one that works."""
+
+    def __init__(self):
+        self.requested = False
+        self.close_display: Callable[[], None] = lambda: None
+        self._unfinished: Path | None = None
+        self._publishing = False
+        self._decision = threading.Lock()
+
+    def check(self) -> None:
+        """Raises Cancelled once Ctrl-C was pressed."""
+        if self.requested:
+            raise Cancelled("Stopped; nothing was written.")
+
+    @contextmanager
+    def unfinished(self, folder: Path) -> Iterator[None]:
+        """While open, `folder` must not stay behind; when it closes, its files are on their way and will be complete."""
+        self._unfinished = folder
+        yield
+        with self._decision:
+            self.check()
+            self._publishing = True
+
+    def leave(self) -> None:
+        """Ends the process, unless files are being moved to where they belong: that is quick, and all or nothing."""
+        with self._decision:
+            if self._publishing:
+                return
+            self.close_display()
+            _remove(self._unfinished)
+            print("Stopped; nothing was written.", file=sys.stderr, flush=True)
+            os._exit(STOPPED)
+
+
+def run(work: Callable[[Stop], None]) -> None:
+    """Runs `work(stop)` to its end; what it raises is raised here. After Ctrl-C that is Cancelled, or the process ends."""
+    stop, raised = Stop(), []
+
+    def catching():
+        try:
+            work(stop)
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=catching, daemon=True)
+    try:
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.05)
+    except KeyboardInterrupt:
+        stop.requested = True
+        thread.join(PATIENCE_S)
+        if thread.is_alive():
+            stop.leave()
+            thread.join()
+    if raised:
+        raise raised[0]
+
+
+def _remove(folder: Path | None) -> None:
+    """Deletes a folder that something may still be writing into."""
+    for _ in range(10):
+        if folder is None or not folder.exists():
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.02)
