@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from ..errors import UnsupportedRequest
 from .grammar import SegmentReader
-from .marks import Carried, Mark
+from .inheritance import Carried
+from .marks import Mark
 from .segments import Segment, shared_head
 
 SLOT_OF = {

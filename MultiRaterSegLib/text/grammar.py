@@ -6,11 +6,12 @@ The reader goes from left to right and keeps what governs the next thing: the la
 becomes a mark unless it governs a thing. A segment without a verb inherits that of the one before.
 """
 
-from .marks import DEGREES, HEADS, LIGHT, QUALITIES, SHAPES, THINGS, VERBS, Carried, Mark
+from .inheritance import Carried, hand_on, inherit, shares_negation
+from .marks import DEGREES, HEADS, QUALITIES, SHAPES, THINGS, VERBS, Mark
+from .phrases import calls, is_about_thing, is_side_of_thing, names_things, noun_of
 from .segments import Segment
 from .vocabulary import Token
 
-COPULA = {"is", "are", "be", "was", "were"}
 DEGREE_VALUES = {"mild": 1 / 3, "second": 1 / 3, "third": -1 / 3, "strong": 1.0}
 ENCLOSING = {"inside", "within", "outside"}
 ENDS = {"ends", "stops", "finishes", "fades", "disappears", "vanishes"}
@@ -23,7 +24,7 @@ class SegmentReader:
     """Reads one segment; `marks`, `ambiguous` and `carried()` are the result."""
 
     def __init__(self, segment: Segment, before: Carried, shared_head: str = ""):
-        self.tokens, self.joint, self.word = segment.tokens, segment.joint, segment.word
+        self.segment, self.tokens, self.joint = segment, segment.tokens, segment.joint
         self.before, self.shared_head = before, shared_head
         self.marks: list[Mark] = []
         self.governor: str | None = None
@@ -55,7 +56,7 @@ class SegmentReader:
             self._govern_backwards(-1 if tag == "particle_out" or token.text == "outside" else 1)
         elif self.shifts and tag in ("particle_in", "particle_out"):
             self._move(index, "shrink" if tag == "particle_in" else "grow")
-        elif token.read_as == "part of" and self._names_things(index + 1):
+        elif token.read_as == "part of" and names_things(self.tokens[index + 1 :]):
             self.degree = DEGREE_VALUES["mild"]
         elif tag in VERBS:
             self._govern(index, token)
@@ -99,7 +100,7 @@ class SegmentReader:
     def _govern(self, index: int, token: Token) -> None:
         tag = token.tag
         firm = tag in ("include", "exclude", "follow")
-        if firm and self._loose_thing() and not self._names_things(index + 1):
+        if firm and self._loose_thing() and not names_things(self.tokens[index + 1 :]):
             self._govern_backwards(VERBS[tag])
             return
         self._close_whole()
@@ -126,25 +127,22 @@ class SegmentReader:
         if token.tag not in ("particle_in", "particle_out") and token.text not in ENCLOSING:
             return False
         enclosing = token.text in ENCLOSING and not any(mark.tag in THINGS for mark in self.marks)
-        return not enclosing and self._loose_thing() and not self._names_things(index + 1)
+        return not enclosing and self._loose_thing() and not names_things(self.tokens[index + 1 :])
 
     def _govern_backwards(self, sign: int) -> None:
         """A participle or particle after its things: 'the halo and the strands should be left out'."""
         own = [mark for mark in self.marks if mark.tag in THINGS and mark.loose]
-        listed = self.before.orphans if self.joint == "and" or not own else []
+        listed = self.before.waiting if self.joint == "and" or not own else []
         for mark in (*own, *listed):
             if mark.loose:
                 mark.governor, mark.governor_sign, mark.negation = "after", sign, self.negation
                 mark.inherited = False
         self.governor, self.sign, self.open_negation = "after", sign, False
-        self.before.orphans.clear()
+        self.before.waiting.clear()
 
     def _loose_thing(self) -> bool:
-        things = [mark for mark in (*self.before.orphans, *self.marks) if mark.tag in THINGS]
+        things = [mark for mark in (*self.before.waiting, *self.marks) if mark.tag in THINGS]
         return bool(things) and things[-1].loose
-
-    def _names_things(self, start: int) -> bool:
-        return any(token.tag in THINGS or token.tag in SHAPES for token in self.tokens[start:])
 
     # -- things --------------------------------------------------------------------------------------------------------
 
@@ -154,12 +152,13 @@ class SegmentReader:
             return  # 'the solid nodule' describes it
         if tag == "margin" and (before == "halo" or any(mark.head == "margin" for mark in self.marks)):
             return  # 'hazy margin' is the halo; 'tight margin' has been read
-        if tag == "surroundings" and self._called(index):
-            self.marks[-1].governor = None
+        things = [mark for mark in self.marks if mark.tag in THINGS]
+        if tag == "surroundings" and things and calls(self.tokens[things[-1].index + 1 : index]):
+            things[-1].governor = None  # 'treat the halo as background'
             self._govern_backwards(-1)
             return
         mark = Mark(tag, index, (self.amount or 1) * self._than(), self.negation, self.governor, self.sign, self.mode)
-        self._inherit(mark)
+        inherit(mark, self.joint, self.before)
         if tag == "spicule" and mark.governor is None and any(m.tag == "smooth" for m in self.marks):
             return  # 'smooth the spikes': the object of smoothing
         if mark.governor is None and (self.amount or self.degree):
@@ -176,118 +175,55 @@ class SegmentReader:
         self._emit(mark)
         self.amount, self.mode, self.whole = None, "", None
 
-    def _called(self, index: int) -> bool:
-        """'the halo is background', 'treat the halo as background'."""
-        last = max((mark.index for mark in self.marks if mark.tag in THINGS), default=None)
-        if last is None:
-            return False
-        return any(token.text == "as" or token.text in COPULA for token in self.tokens[last + 1 : index])
-
-    def _inherit(self, mark: Mark) -> None:
-        """What governs a thing in a segment without a verb of its own."""
-        before, own_negation = self.before, mark.negation == -1
-        if mark.governor is not None:
-            return
-        if self.joint == "except":
-            sign = before.sign * before.negation if before.governor else before.extent
-            mark.governor, mark.governor_sign = "except", -1 if sign > 0 else 1
-            return
-        if self.joint in ("and", "comma"):
-            mark.negation = mark.negation if own_negation else before.negation
-        elif self.joint == "than":
-            mark.negation *= before.negation
-        elif not (self.joint == "but" and own_negation):
-            return
-        mark.governor, mark.governor_sign, mark.inherited = before.governor, before.sign, True
-
     # -- qualities -----------------------------------------------------------------------------------------------------
 
     def _qualify(self, index: int, token: Token) -> None:
-        tag, head = token.tag, self._head(index)
-        if token.text in ("inclusive", "exclusive") and self._tag(index - 1) in THINGS and not head:
+        tag, noun = token.tag, noun_of(self.tokens, index)
+        if token.text in ("inclusive", "exclusive") and self._tag(index - 1) in THINGS and not noun:
             self._govern_backwards(1 if token.text == "inclusive" else -1)  # 'halo-inclusive'
             return
-        if tag not in SHAPES and (
-            self._describes_thing(index, token, head) or (head == "part" and tag in ("small", "large"))
-        ):
+        if tag not in SHAPES and self._describes_thing(index, token, noun):
             return
+        head = noun or ("" if self._names_noun(index) else self.shared_head or self.before.subject)
         if head == "margin":
             self.marks = [mark for mark in self.marks if mark.tag != "margin"]
-        mark = Mark(tag, index, float(QUALITIES.get(tag, 0)), self.negation, head=head)
-        mark.weak = tag == "average" and self.joint == "than"
-        mark.weak = mark.weak or self.conditional or (tag in SHAPES and head == "target")
-        if self.joint in ("than", "except"):
-            mark.value = -mark.value
-        if self.amount == -1:
-            mark.value = -mark.value
+        turned = (self.joint in ("than", "except")) != (self.amount == -1)
+        value = float(QUALITIES.get(tag, 0)) * (-1 if turned else 1)
+        mark = Mark(tag, index, value, self.negation, head=head)
+        mark.weak = self.conditional or (tag in SHAPES and head == "target") or (value == 0 and self.joint == "than")
         if tag in ("rough", "inner", "outer"):
             mark.governor, mark.governor_sign = self.governor, self.sign
-            if tag == "rough":
-                self._inherit(mark)
-        if mark.negation == 1 and self._shares_negation(mark):
+        if tag == "rough":
+            inherit(mark, self.joint, self.before)
+            self.whole = None
+        if mark.negation == 1 and self.governor is None and shares_negation(mark, self.segment, self.before):
             mark.negation = -1
         if self.move and token.text.endswith(TENDENCIES):
-            mark.value *= self.move.value
+            mark.value *= self.move.value  # 'less smoothing'
             self.move = self._drop(self.move)
         elif self.move and tag == "rough":
             self.move = self._drop(self.move)
-        self.whole = None if tag == "rough" else self.whole
         self.amount = None
         self._emit(mark)
 
-    def _describes_thing(self, index: int, token: Token, head: str) -> bool:
-        """'a wide halo' is still the halo; 'minimal halo' is less of it; 'the outer edge of the halo' is all of it."""
-        following = [t.tag for t in self.tokens[index + 1 :]]
-        if token.tag in ("inner", "outer") and head in ("edge", "part") and set(following) & {"halo", "core"}:
+    def _names_noun(self, index: int) -> bool:
+        return any(token.tag in HEADS or token.tag in THINGS for token in self.tokens[:index])
+
+    def _describes_thing(self, index: int, token: Token, noun: str) -> bool:
+        """'a wide halo' is still the halo, 'minimal halo' is less of it; 'small parts' say nothing of the outline."""
+        if is_side_of_thing(self.tokens, index, noun) or is_about_thing(self.tokens, index):
             self.amount = QUALITIES[token.tag]
             return True
-        if self._about_thing(index):
+        if noun in THINGS - {"margin"} and token.read_as in AMOUNTS:
             self.amount = QUALITIES[token.tag]
-            return True
-        if head not in THINGS - {"margin"}:
-            return False
-        if token.read_as in AMOUNTS:
-            self.amount = QUALITIES[token.tag]
-        return True
-
-    def _about_thing(self, index: int) -> bool:
-        """'be strict about the halo', 'be generous with the margins'."""
-        ahead = [token for token in self.tokens[index + 1 :] if token.tag not in ("determiner", *DEGREES)][:2]
-        if len(ahead) < 2 or ahead[1].tag not in ("halo", "spicule", "margin"):
-            return False
-        starts_with_be = next((t.text for t in self.tokens if t.text not in ("please", "you")), "") == "be"
-        return ahead[0].text in ("about", "concerning", "regarding") or (ahead[0].text == "with" and starts_with_be)
-
-    def _shares_negation(self, mark: Mark) -> bool:
-        """'not tight or small', 'do not smooth and round': the second quality stands under the first one's 'not'."""
-        if self.before.quality_negation == 1 or self.governor is not None:
-            return False
-        return self.word == "or" or (self.joint == "and" and mark.tag in self.before.tags)
-
-    def _head(self, index: int) -> str:
-        """Tag of the noun a quality describes: ahead in its phrase, behind it ('margins should be tight') or shared."""
-        found = ""
-        for token in self.tokens[index + 1 :]:
-            if token.tag in HEADS or token.tag in THINGS:
-                found = token.tag
-            elif found or (token.tag not in QUALITIES and token.tag not in LIGHT):
-                break
-        if found:
-            return found
-        behind = [token.tag for token in self.tokens[:index] if token.tag in HEADS or token.tag in THINGS]
-        if not behind:
-            return self.shared_head or self.before.subject
-        if behind[-1] in THINGS - {"margin"}:
-            return ""
-        copula = any(token.text in COPULA for token in self.tokens[:index])
-        return "" if behind[-1] == "target" and not copula else behind[-1]
+        return noun in THINGS - {"margin"} or (noun == "part" and token.tag in ("small", "large"))
 
     # -- the end of the segment ----------------------------------------------------------------------------------------
 
     def _finish(self) -> None:
         self._close_whole()
         waiting = self.governor in ("include", "exclude") or self.open_negation
-        if waiting and not self.marks and self.before.orphans:
+        if waiting and not self.marks and self.before.waiting:
             self._govern_backwards(self.sign)  # 'when in doubt, exclude'
         if self.mode:
             sign = 1.0 if self.mode == "beyond" else -1.0
@@ -315,27 +251,7 @@ class SegmentReader:
 
     def carried(self) -> Carried:
         """What the next segment may inherit."""
-        things = [mark for mark in self.marks if mark.tag in THINGS]
-        extents = [m.sign for m in self.marks if m.tag in ("tight", "generous", "whole", "small", "large", "move")]
-        goes_on = self.governor is None and self.negation == 1 and self.joint in ("and", "comma") and things
-        base = self.before if goes_on else Carried(self.governor, self.sign, self.negation)
-        waiting = [mark for mark in things if mark.governor is None and mark.negation == 1]
-        if len(waiting) < len(self.marks) or not waiting:
-            waiting = []
-        elif self.joint in ("and", "comma"):
-            waiting = [*self.before.orphans, *waiting]
-        heads = {token.tag for token in self.tokens if token.tag not in LIGHT}
-        described = any(mark.head == "margin" for mark in self.marks)
-        return Carried(
-            governor=base.governor,
-            sign=base.sign,
-            negation=base.negation if things or base.governor else 1,
-            quality_negation=self.negation,
-            extent=extents[-1] if extents else self.before.extent,
-            tags=frozenset(mark.tag for mark in self.marks),
-            subject="margin" if heads == {"margin"} or (described and heads & {"margin"} and self._tag(0)) else "",
-            orphans=waiting,
-        )
+        return hand_on(self.segment, self.marks, Carried(self.governor, self.sign, self.negation), self.before)
 
     # -- bookkeeping ---------------------------------------------------------------------------------------------------
 

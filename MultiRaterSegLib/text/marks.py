@@ -1,6 +1,6 @@
 """The kinds of words that the grammar knows, and what a segment says with them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 THINGS = {"halo", "spicule", "doubt", "surroundings", "core", "sure", "margin"}
 """What can be in or out of the outline."""
@@ -16,7 +16,7 @@ LIGHT = {"", "filler", "determiner", "only", "average", "whole"} | DEGREES
 """Words that may stand between a word and what it belongs to."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Mark:
     """Something a segment says: a thing, a quality or a movement of the outline, with all that turns its sign.
 
@@ -45,17 +45,3 @@ class Mark:
     @property
     def sign(self) -> float:
         return self.value * self.negation * self.governor_sign
-
-
-@dataclass
-class Carried:
-    """What a segment hands to the next one: its governor and negation, and things still waiting for a governor."""
-
-    governor: str | None = None
-    sign: int = 1
-    negation: int = 1
-    quality_negation: int = 1
-    extent: float = 1.0
-    tags: frozenset[str] = frozenset()
-    subject: str = ""
-    orphans: list[Mark] = field(default_factory=list)

@@ -1,0 +1,56 @@
+"""Small questions about the words around a word: which noun a quality describes, and whether a thing is named."""
+
+from collections.abc import Sequence
+
+from .marks import DEGREES, HEADS, LIGHT, QUALITIES, SHAPES, THINGS
+from .vocabulary import Token
+
+COPULA = {"is", "are", "be", "was", "were"}
+ABOUT = {"about", "concerning", "regarding"}
+
+
+def names_things(tokens: Sequence[Token]) -> bool:
+    """Whether something that can be in or out is named; a shape counts, as in 'exclude irregular edges'."""
+    return any(token.tag in THINGS or token.tag in SHAPES for token in tokens)
+
+
+def noun_of(tokens: Sequence[Token], index: int) -> str:
+    """Tag of the noun that the quality at `index` describes; "" where its segment names none.
+
+    Ahead in its phrase, the last of a chain ('small nodule outline'), or else behind it ('margins should be tight').
+    """
+    found = ""
+    for token in tokens[index + 1 :]:
+        if token.tag in HEADS or (token.tag in THINGS and not (found and token.tag == "doubt")):
+            found = token.tag
+        elif found or (token.tag not in QUALITIES and token.tag not in LIGHT):
+            break
+    return found or _noun_behind(tokens[:index])
+
+
+def _noun_behind(tokens: Sequence[Token]) -> str:
+    behind = next((token.tag for token in reversed(tokens) if token.tag in HEADS or token.tag in THINGS), "")
+    if behind in THINGS - {"margin"}:
+        return ""
+    copula = any(token.text in COPULA for token in tokens)
+    return "" if behind == "target" and not copula else behind
+
+
+def is_about_thing(tokens: Sequence[Token], index: int) -> bool:
+    """'be strict about the halo', 'be generous with the margins': the quality says how much of it."""
+    ahead = [token for token in tokens[index + 1 :] if token.tag not in ("determiner", *DEGREES)][:2]
+    if len(ahead) < 2 or ahead[1].tag not in ("halo", "spicule", "margin"):
+        return False
+    starts_with_be = next((token.text for token in tokens if token.text not in ("please", "you")), "") == "be"
+    return ahead[0].text in ABOUT or (ahead[0].text == "with" and starts_with_be)
+
+
+def is_side_of_thing(tokens: Sequence[Token], index: int, noun: str) -> bool:
+    """'the outer edge of the halo' is all of the halo, its inner edge none of it."""
+    ahead = {token.tag for token in tokens[index + 1 :]}
+    return tokens[index].tag in ("inner", "outer") and noun in ("edge", "part") and bool(ahead & {"halo", "core"})
+
+
+def calls(tokens: Sequence[Token]) -> bool:
+    """Whether these words say that what precedes them is what follows: '... is ...', 'treat ... as ...'."""
+    return any(token.text == "as" or token.text in COPULA for token in tokens)
