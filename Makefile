@@ -1,34 +1,31 @@
 # Two commands on a fresh machine with Python >= 3.11 and make: `make demo` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
-# Slicer embeds Python 3.12; its real MRML library is tested where that Python is found.
-PYTHON312 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.12*/bin/python3.12) $(shell command -v python3.12 2>/dev/null))
 RUN = $(VENV)/bin/python
 
-demo: $(VENV)/.core
+# The shipped model on the bundled scan; results and a picture in demo_out/.
+demo: $(VENV)/.demo
 	$(RUN) -m MultiRaterSegLib demo demo_out
 
-test: $(VENV)/.all $(VENV)-slicer/.tested
+# Lint and every fast test, those on Slicer's real MRML library included. PYTEST=--slow adds the slow ones.
+test: $(VENV)/.test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m pytest $(PYTEST)
 
-test-slicer: $(VENV)-slicer/.installed
-	$(VENV)-slicer/bin/python -m pytest Testing/slicer $(PYTEST)
-
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
-
-# The lock of versions is the stamp's only dependency beside the project's own: edit either and it installs again.
-$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
+# A stamp is older than pyproject.toml or constraints.txt after an edit, and then it installs again.
+$(VENV)/.demo: pyproject.toml constraints.txt | $(RUN)
 	$(RUN) -m pip install -q -c constraints.txt -e .
 	touch $@
 
-$(VENV)/.all: $(VENV)/.core
-	$(RUN) -m pip install -q -c constraints.txt -e '.[train,text,dicom,dev]'
+$(VENV)/.test: $(VENV)/.demo
+	$(RUN) -m pip install -q -c constraints.txt -e '.[train,text,dicom,slicer-test,dev]'
 	touch $@
 
-clean:
-	rm -rf $(VENV) $(VENV)-slicer demo_out
+$(RUN):
+	$(PYTHON) -m venv $(VENV)
 
-.PHONY: demo test test-slicer clean
+clean:
+	rm -rf $(VENV) demo_out
+
+.PHONY: demo test clean

@@ -19,7 +19,7 @@ def slices(tmp_path_factory) -> LidcSlices:
 
 @pytest.fixture(scope="module")
 def source(slices) -> BatchSource:
-    return BatchSource(slices, Frame(size=64), EXPERTS, batch_size=12, seed=5)
+    return BatchSource(slices, Frame(), EXPERTS, batch_size=12, window=64, seed=5)
 
 
 def test_a_batch_depends_on_seed_and_step_alone(source):
@@ -34,7 +34,7 @@ def test_a_batch_depends_on_seed_and_step_alone(source):
 
 def test_masks_follow_the_image_through_every_augmentation(slices):
     """The phantom's lesion is bright: after shift, rotation, flip and scale the masks must still lie on it."""
-    source = BatchSource(slices, Frame(size=96), EXPERTS, 32, 0, Augmentation(noise=0), Mixture(1, 0, 0))
+    source = BatchSource(slices, Frame(), EXPERTS, 32, 96, 0, Augmentation(noise=0), Mixture(1, 0, 0))
     batch = source.batch(0)
     for image, masks in zip(batch.image[:, 0], batch.masks):
         inside, outside = masks.amin(0) > 0, masks.amax(0) == 0
@@ -47,7 +47,7 @@ def test_an_unaugmented_slice_equals_the_line_that_volumes_take(slices):
     image = torch.from_numpy(slices.images[:1].astype(np.float32))
     scale = frame.field_of_view_mm / (128 * 0.7)
     theta = np.array([[[scale, 0, 0], [0, scale, 0]]], np.float32)
-    sampled = to_frame(torch.cat([image[None], image[None]], 1), theta, frame)[0, 0]
+    sampled = to_frame(torch.cat([image[None], image[None]], 1), theta, frame.size)[0, 0]
     upright = np.diag([-0.7, -0.7, 1.0, 1.0])
     grid = Grid((1, 128, 128), upright)
     moved = resample(image[None], grid, frame.grid_for(grid))[0, 0]
@@ -55,7 +55,7 @@ def test_an_unaugmented_slice_equals_the_line_that_volumes_take(slices):
 
 
 def test_negatives_outline_nothing_near_the_centre(slices):
-    source = BatchSource(slices, Frame(size=64), EXPERTS, 40, 0, mixture=Mixture(0, 0, 1))
+    source = BatchSource(slices, Frame(), EXPERTS, 40, 64, mixture=Mixture(0, 0, 1))
     masks = source.batch(0).masks
     assert masks[:, :, 24:40, 24:40].sum() == 0
 

@@ -21,6 +21,7 @@ TINY = [
     "frame.size=32",
     "frame.spacing_mm=1.4",
     "batches.size=4",
+    "batches.window=32",
     "precision='32-true'",
     "data.folds=[0]",
     "model.widths=[8,16]",

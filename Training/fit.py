@@ -60,6 +60,7 @@ def train(
             recipe.frame,
             data.experts,
             recipe.batches.size,
+            recipe.batches.window,
             recipe.seed + 1000 * number,
             recipe.batches.augmentation,
             recipe.batches.mixture,

@@ -33,7 +33,10 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class BatchSettings:
+    """size: images. window: pixels of the frame that each shows, placed at random around the lesion."""
+
     size: int = 16
+    window: int = 80
     augmentation: Augmentation = Augmentation()
     mixture: Mixture = Mixture()
 

@@ -52,7 +52,7 @@ def plain_batches(slices: Slices, rows: np.ndarray, frame: Frame, method: Method
         crop_mm = slices.images.shape[-1] * slices.spacing_mm[chosen]
         theta = np.zeros((len(chosen), 2, 3), np.float32)
         theta[:, 0, 0] = theta[:, 1, 1] = frame.field_of_view_mm / crop_mm
-        planes = to_frame(torch.from_numpy(planes), theta, frame)
+        planes = to_frame(torch.from_numpy(planes), theta, frame.size)
         image, masks = frame.normalize(planes[:, :1]), (planes[:, 1:] > 0.5).float()
         targets = expert_targets(slices, chosen, method.experts)
         yield Batch(image, masks, targets, torch.from_numpy(chosen)).to(device), chosen.tolist()

@@ -1,14 +1,22 @@
 """Data sets by name; each is one file that turns what lies on disk into `TrainingData`."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from MultiRaterSegLib.errors import DataError
 
+from .image_table import load_image_table
 from .lidc_slices import load_lidc_slices
+from .simulated import load_simulated
 from .training_data import TrainingData
 
-DATASETS: dict[str, Callable[[Path, tuple[int, ...]], TrainingData]] = {"lidc_slices": load_lidc_slices}
+DATASETS: dict[str, Callable[[Path, tuple[int, ...]], TrainingData]] = {
+    "lidc_slices": load_lidc_slices,
+    "simulated": load_simulated,
+    "image_table": load_image_table,
+    "image_table_ranked": partial(load_image_table, experts="ranks"),
+}
 
 
 def load_data(settings) -> TrainingData:

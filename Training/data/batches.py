@@ -1,7 +1,8 @@
 """Training batches as a pure function of (seed, step): what is drawn does not depend on what was drawn before.
 
-A crop goes from its native grid to the method's frame in one interpolation: spacing, shift, rotation, flip and scale
-are a single affine map. Intensities then follow the frame's rule, as in use.
+A crop goes from its native grid to a window of the method's frame in one interpolation: spacing, shift, rotation, flip
+and scale are a single affine map. Intensities follow the frame's rule, as in use: one rule for the whole crop, which
+shows about what the frame shows, then the window.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,11 +23,11 @@ from .slices import Slices
 
 @dataclass(frozen=True)
 class Augmentation:
-    """shift_mm: standard deviation of the lesion's offset from the frame's centre (cut at 2.5 of them). rotate: any
+    """shift_mm: largest offset of the lesion from the window's centre, along each axis. rotate: any
     angle and both flips. scale: largest relative change of size. window: chance of a random display window. contrast,
     brightness, gamma, noise, blur_px: largest change of each."""
 
-    shift_mm: float = 3.0
+    shift_mm: float = 15.0
     rotate: bool = True
     scale: float = 0.15
     window: float = 0.5
@@ -49,12 +50,13 @@ class Mixture:
 
 @dataclass(frozen=True, eq=False)
 class BatchSource:
-    """Batches of `slices` in `frame`. `batch(step)` is pure; rows are drawn lesion sizes alike, as they come."""
+    """Batches of `slices`, in windows of `window` pixels of the frame. `batch(step)` is pure."""
 
     slices: Slices
     frame: Frame
     experts: tuple[Expert, ...]
     batch_size: int = 16
+    window: int = 80
     seed: int = 0
     augmentation: Augmentation = Augmentation()
     mixture: Mixture = Mixture()
@@ -63,25 +65,36 @@ class BatchSource:
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, step, 0xBA7C])))
         rows, negative = self._draw_rows(rng)
         image = self.slices.images[rows].astype(np.float32)
-        masks = self.slices.masks(rows)
+        masks = self._masks(rows, rng)
         off_lesion = negative & (rng.random(len(rows)) < 0.5)
         for i in np.flatnonzero(negative & ~off_lesion):
             image[i] = remove_lesion(image[i], masks[i].any(0), rng)
             masks[i] = False
-        planes = torch.from_numpy(np.concatenate([image[:, None], masks.astype(np.float32)], 1))
-        theta = self._affine(rng, rows, off_lesion)
-        planes = to_frame(planes, theta, self.frame)
+        image = normalize_as_displayed(torch.from_numpy(image[:, None]), self.frame, self.augmentation.window, rng)
+        planes = torch.cat([image, torch.from_numpy(masks.astype(np.float32))], 1)
+        planes = to_frame(planes, self._affine(rng, rows, off_lesion), self.window)
         image, masks = planes[:, :1], (planes[:, 1:] > 0.5).float()
-        image = augment_intensity(image, self.frame, self.augmentation, rng)
+        image = augment_intensity(image, self.augmentation, rng)
         return Batch(image, masks, expert_targets(self.slices, rows, self.experts), torch.from_numpy(rows))
 
     def _draw_rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        everybody = (self.slices.areas_px > 0).all(1)
-        groups = [np.flatnonzero(everybody), np.flatnonzero(~everybody), np.arange(len(self.slices))]
+        outlined = self.slices.areas_px > 0
+        everybody, anybody = outlined.all(1), outlined.any(1)
+        groups = [np.flatnonzero(everybody), np.flatnonzero(anybody & ~everybody), np.arange(len(self.slices))]
         shares = np.array([self.mixture.all_raters, self.mixture.some_raters, self.mixture.negatives])
         shares = np.where([len(g) > 0 for g in groups], shares, 0)
         kind = rng.choice(3, self.batch_size, p=shares / shares.sum())
         return np.array([rng.choice(groups[k]) for k in kind]), kind == 2
+
+    def _masks(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """bool [B, M, H, W]; a rater who never saw an image is stood in for by a random one who did."""
+        masks = self.slices.masks(rows)
+        if self.slices.present is not None:
+            for i, row in enumerate(rows):
+                present = np.flatnonzero(self.slices.present[row])
+                absent = np.flatnonzero(~self.slices.present[row])
+                masks[i, absent] = masks[i, rng.choice(present, len(absent))]
+        return masks
 
     def _affine(self, rng: np.random.Generator, rows: np.ndarray, off_lesion: np.ndarray) -> np.ndarray:
         """[B, 2, 3]: frame position (x, y) mm from its centre -> crop position mm from its centre."""
@@ -91,40 +104,45 @@ class BatchSource:
         scale = np.exp(rng.uniform(-a.scale, a.scale, n))
         cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
         linear = np.stack([np.stack([cos * flip, -sin], -1), np.stack([sin * flip, cos], -1)], 1)
-        shift = np.clip(rng.normal(0, 1, (n, 2)), -2.5, 2.5) * a.shift_mm
-        away = rng.uniform(0.75, 0.95, (n, 1)) * self.slices.images.shape[-1] / 2 * self.slices.spacing_mm[rows, None]
+        side = self.slices.images.shape[-1]
+        spacing = self.slices.spacing_mm[rows, None]
+        shift = self.slices.center_px[rows] * spacing + rng.uniform(-1, 1, (n, 2)) * a.shift_mm
         direction = rng.normal(size=(n, 2))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-        shift = np.where(off_lesion[:, None], away * direction, shift)
-        crop_mm = self.slices.images.shape[-1] * self.slices.spacing_mm[rows]
+        away = rng.uniform(0.75, 0.95, (n, 1)) * side / 2 * spacing * direction
+        shift = np.where(off_lesion[:, None], away, shift)
         matrix = np.concatenate([linear, shift[..., None]], -1)
-        matrix[..., :2] *= self.frame.field_of_view_mm / crop_mm[:, None, None]
-        matrix[..., 2] *= 2 / crop_mm[:, None]
+        matrix[..., :2] *= self.window * self.frame.spacing_mm / (side * spacing[..., None])
+        matrix[..., 2] *= 2 / (side * spacing)
         return matrix.astype(np.float32)
 
 
-def to_frame(planes: Tensor, theta: np.ndarray, frame: Frame) -> Tensor:
+def to_frame(planes: Tensor, theta: np.ndarray, size: int) -> Tensor:
     """Planes [B, C, H, W] (channel 0 the image, repeated at its border; others masks, 0 outside) -> [B, C, size, size]."""
-    grid = F.affine_grid(torch.from_numpy(theta), [len(planes), 1, frame.size, frame.size], align_corners=False)
+    grid = F.affine_grid(torch.from_numpy(theta), [len(planes), 1, size, size], align_corners=False)
     image = F.grid_sample(planes[:, :1], grid, mode="bilinear", padding_mode="border", align_corners=False)
     masks = F.grid_sample(planes[:, 1:], grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return torch.cat([image, masks], 1)
 
 
-def augment_intensity(image: Tensor, frame: Frame, a: Augmentation, rng: np.random.Generator) -> Tensor:
-    """[B, 1, H, W] in the crop's units -> normalised by the frame's rule, as other windows and scanners would show it."""
+def normalize_as_displayed(image: Tensor, frame: Frame, chance: float, rng: np.random.Generator) -> Tensor:
+    """Crops [B, 1, H, W] -> normalised by the frame's rule, some of them first cut to a random display window."""
+    n = len(image)
+    flat = image.flatten(1)
+    low, high = flat.amin(1).view(-1, 1, 1, 1), flat.amax(1).view(-1, 1, 1, 1)
+    cut = rng.uniform(0, (0.12, 0.35), (n, 2)) * (rng.random((n, 1)) < chance)
+    floor, ceiling = torch.from_numpy(cut.astype(np.float32)).view(n, 2, 1, 1, 1).unbind(1)
+    span = high - low
+    return frame.normalize(image.clamp(low + floor * span, high - ceiling * span))
+
+
+def augment_intensity(image: Tensor, a: Augmentation, rng: np.random.Generator) -> Tensor:
+    """Normalised windows [B, 1, H, W] as other scanners would show them: gamma, contrast, brightness, blur, noise."""
     n = len(image)
 
     def draw(low: float, high: float) -> Tensor:
         return torch.from_numpy(rng.uniform(low, high, (n, 1, 1, 1)).astype(np.float32))
 
-    flat = image.flatten(1)
-    low, high = flat.amin(1).view(-1, 1, 1, 1), flat.amax(1).view(-1, 1, 1, 1)
-    windowed = torch.from_numpy(rng.random((n, 1, 1, 1)) < a.window)
-    span = (high - low).clamp(min=1e-6)
-    floor = low + span * torch.where(windowed, draw(0, 0.12), torch.zeros(n, 1, 1, 1))
-    ceiling = high - span * torch.where(windowed, draw(0, 0.35), torch.zeros(n, 1, 1, 1))
-    image = frame.normalize(image.clamp(floor, ceiling) + 1e-3 * draw(0, 1) * torch.linspace(0, 1, image.shape[-1]))
     sign = torch.where(image < 0, -1.0, 1.0)
     image = sign * image.abs() ** torch.exp(draw(-a.gamma, a.gamma))
     image = image * (1 + draw(-a.contrast, a.contrast)) + draw(-a.brightness, a.brightness)

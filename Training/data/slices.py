@@ -60,6 +60,18 @@ class Slices:
         return np.bitwise_count(self.packed_masks).sum((2, 3), dtype=np.int64)
 
     @cached_property
+    def center_px(self) -> np.ndarray:
+        """Middle (x, y) of what anybody outlined, in pixels from the crop's middle: float [n, 2]; 0 where nobody did."""
+        anybody = np.bitwise_or.reduce(self.packed_masks, 1)
+        middle = (self.images.shape[-1] - 1) / 2
+        centers = np.zeros((len(self), 2))
+        for row, packed in enumerate(anybody):
+            ys, xs = np.nonzero(np.unpackbits(packed, axis=-1, count=self.images.shape[-1]))
+            if len(ys):
+                centers[row] = (xs.min() + xs.max()) / 2 - middle, (ys.min() + ys.max()) / 2 - middle
+        return centers
+
+    @cached_property
     def lesion(self) -> np.ndarray:
         """A number for each (patient, nodule): int [n]."""
         keys = np.char.add(np.char.add(self.patient.astype(str), "/"), self.nodule.astype(str))
