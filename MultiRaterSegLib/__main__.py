@@ -77,7 +77,7 @@ def _add_segment(commands) -> None:
     parser = commands.add_parser(
         "segment",
         help="outline a lesion in every style",
-        description="Outlines a lesion as simulated readers would: their consensus, where they disagree, and each style.",
+        description="Outlines a lesion as simulated readers would: the consensus, where they disagree, each style.",
         epilog=SEGMENT_EXAMPLES + NOT_A_DEVICE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -88,7 +88,7 @@ def _add_segment(commands) -> None:
         "--at",
         action="append",
         metavar="R,A,S",
-        help="a point in the lesion, mm, or a point list saved by 3D Slicer (.mrk.json); several points give OUT_DIR/L1, L2, ...",
+        help="a point in the lesion, mm, or a point list of 3D Slicer (.mrk.json); several give OUT_DIR/L1, L2, ...",
     )
     place.add_argument("--roi", metavar="FILE", help="a box around the lesion instead (.mrk.json, or min_ras/max_ras)")
     parser.add_argument("--series", metavar="N|UID", help="which series of a DICOM folder with several")
@@ -109,21 +109,15 @@ def _add_segment(commands) -> None:
 
 
 def _add_demo(commands) -> None:
-    parser = commands.add_parser(
-        "demo",
-        help="segment the bundled sample scan",
-        description="Segments the bundled sample scan.",
-        epilog=NOT_A_DEVICE,
-    )
+    words = "segment the bundled sample scan"
+    parser = commands.add_parser("demo", help=words, description=words.capitalize() + ".", epilog=NOT_A_DEVICE)
     parser.add_argument("out", metavar="OUT_DIR", nargs="?", default="demo_out", help="default: demo_out")
     _add_request(parser)
 
 
 def _add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="prosona_compact", metavar="NAME|FILE", help="default: prosona_compact")
-    parser.add_argument(
-        "--samples", type=_count, default=20, metavar="N", help="simulated readers a style (default: 20)"
-    )
+    parser.add_argument("--samples", type=_count, default=20, metavar="N", help="simulated readers (default: 20)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same readers (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
 

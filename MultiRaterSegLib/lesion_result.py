@@ -48,10 +48,15 @@ class LesionResult:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the person should not take at face value: each sentence once, the reader's notes first."""
-        notes = tuple(self.volume.context.get("notes", ()))
-        each = (warning for prediction in self.outlines.values() for warning in prediction.warnings)
-        return tuple(dict.fromkeys((*notes, *each, *self.order_warnings)))
+        """What the person should not take at face value, each sentence once: on the file, on everything, on some styles
+        (named, unless the consensus has it too), on the order of the styles."""
+        found: dict[str, list[str]] = {warning: [] for warning in self.consensus.warnings}
+        for style in self.styles.values():
+            for warning in style.warnings:
+                if warning not in self.consensus.warnings:
+                    found.setdefault(warning, []).append(style.title)
+        named = (f"{', '.join(titles)}: {warning}" if titles else warning for warning, titles in found.items())
+        return (*self.volume.context.get("notes", ()), *named, *self.order_warnings)
 
     @property
     def order_warnings(self) -> tuple[str, ...]:

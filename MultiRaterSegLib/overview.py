@@ -205,7 +205,7 @@ def _draw_legend(page: Page, view: SliceView) -> None:
     for name, prediction in view.result.outlines.items():
         swatch = page.axes(x, y, 0.32, 0.2)
         swatch.axhline(0.5, color=colors[name], linewidth=3, linestyle=_dashes(prediction, 0.5))
-        page.text(x + 0.42, y, textwrap.shorten(prediction.title, 38, placeholder="…"), 10.5)
+        page.text(x + 0.42, y, textwrap.shorten(prediction.title, 43, placeholder="…"), 10.5)
         page.text(x + 0.42, y + 0.19, _size_words(prediction), 9.5, QUIET)
         y += space
 

@@ -44,7 +44,7 @@ class VolumeRange(BaseModel):
 
 
 class Outline(BaseModel):
-    """One outline: the majority of its samples. Distances and overlaps that have no meaning (nothing outlined) are null."""
+    """One outline, the majority of its samples. What has no meaning where nothing was outlined is null."""
 
     id: str
     title: str

@@ -1,4 +1,4 @@
-"""An analytic method whose outlines can be worked out by hand, and a scan for it, for tests of everything after the model."""
+"""An analytic method whose outlines can be worked out by hand, and a scan for it, to test what follows the model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ EXPERTS = tuple(
 
 
 class Threshold(Method):
-    """Readers outline what is brighter than their level; a generous one has a lower level. Style: how generous, -1..1."""
+    """Readers outline what is brighter than their level; a generous one's is lower. Style: how generous, -1..1."""
 
     name = "threshold"
     title = "Threshold"

@@ -14,7 +14,7 @@ def demo(options: Namespace, stop: Stop) -> None:
     """Segments the sample scan at its lesion, in every reader style."""
     scan = resource_path("SampleData", f"{SAMPLE}.nrrd")
     facts = json.loads(resource_path("SampleData", f"{SAMPLE}.json").read_text(encoding="utf-8"))
-    point = ",".join(str(value) for value in facts["lesion_ras"])
+    point = ",".join(str(value) for value in facts["lesion_ras_mm"])
     options.input, options.series, options.at, options.roi = str(scan), None, [point], None
     options.experts, options.prompt, options.between, options.save_samples = "all", [], [], False
     segment(options, stop)

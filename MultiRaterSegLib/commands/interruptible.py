@@ -37,7 +37,7 @@ class Stop:
 
     @contextmanager
     def unfinished(self, folder: Path) -> Iterator[None]:
-        """While open, `folder` must not stay behind; when it closes, its files are on their way and will be complete."""
+        """While open, `folder` must not stay behind; once it closes, its files are about to be moved into place."""
         self._unfinished = folder
         yield
         with self._decision:
@@ -56,7 +56,7 @@ class Stop:
 
 
 def run(work: Callable[[Stop], None]) -> None:
-    """Runs `work(stop)` to its end; what it raises is raised here. After Ctrl-C that is Cancelled, or the process ends."""
+    """Runs `work(stop)`; what it raises is raised here. After Ctrl-C that is Cancelled, or the process ends."""
     stop, raised = Stop(), []
 
     def catching():

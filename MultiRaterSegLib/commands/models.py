@@ -52,9 +52,7 @@ def install(path: Path, sha256: str | None) -> None:
     _copy(path, target)
     print(f"Installed '{name}' (SHA-256 {found}). Use it with --model {name}")
     if hides_shipped:
-        print(
-            f"It is now used instead of the '{name}' that came with MultiRaterSeg; models remove {name} brings that back."
-        )
+        print(f"It now hides the '{name}' that came with MultiRaterSeg; models remove {name} brings that back.")
 
 
 def remove(name: str) -> None:
