@@ -148,6 +148,18 @@ def test_fewer_samples_are_the_first_ones(method, slices):
     np.testing.assert_array_equal(both["curve"]["12"], both["12 samples"]["ged"])
 
 
+def test_population_and_experts_are_drawn_for_every_seed(method, slices, monkeypatch):
+    seen, original = set(), method.sample
+
+    def sample(encoded, noise, style=None):
+        seen.add((noise.seed, len(noise.samples), style is None))
+        return original(encoded, noise, style)
+
+    monkeypatch.setattr(method, "sample", sample)
+    list(predict_slices(method, FRAME, slices, [0], Sampling(2, (0, 5), 3)))
+    assert seen == {(0, 2, True), (5, 2, True), (0, 3, False), (5, 3, False)}
+
+
 def test_seeds_are_averaged(method, slices):
     ged = [
         evaluate(method, FRAME, slices, sizes=(6,), seeds=s).figures["6 samples"]["ged"] for s in [(0,), (1,), (0, 1)]

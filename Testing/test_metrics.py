@@ -245,8 +245,8 @@ def test_entropy_is_in_bits():
 
 def test_disagreement_auroc_equals_comparing_every_pixel_pair():
     rng = np.random.default_rng(4)
-    p, labels = rng.integers(0, 11, (6, 7)) / 10, rng.random((4, 6, 7)) < 0.4
-    labels[:, :2] = labels[:1, :2]
+    p, labels = rng.integers(0, 51, (12, 14)) / 50, rng.random((4, 12, 14)) < 0.4
+    labels[:, :5] = labels[:1, :5]
     share = labels.mean(0)
     split = (share > 0) & (share < 1)
     sure = np.abs(p - 0.5).round(6)
