@@ -59,26 +59,29 @@ def hd95_mm(a: np.ndarray, b: np.ndarray, grid: Grid) -> float | None:
     return float(max(np.percentile(to[1][surfaces[0]], 95), np.percentile(to[0][surfaces[1]], 95)))
 
 
-def diameters(mask: np.ndarray, grid: Grid) -> Diameters | None:
+def diameters(mask: np.ndarray, grid: Grid, scan: Grid) -> Diameters | None:
     """The longest in-plane diameter over the axial slices of mask [k, j, i], and the longest one across it (as RECIST
     and the WHO measure). None for an empty mask.
 
-    The outline runs half-way between the centres of voxels inside and outside, so one voxel is one voxel wide.
+    The outline runs half-way between the centres of voxels inside and outside, so one voxel is one voxel wide. scan:
+    the grid that `grid` is a part of; its slices are counted.
     """
     seen, axes = upright(mask, grid)
     outlines = [(row, outline) for row, plane in enumerate(seen) for outline in _outlines_mm(plane, axes)]
     if not outlines:
         return None
     row, outline = max(outlines, key=lambda item: pdist(item[1]).max())
-    return Diameters(*_longest_and_across(outline), slice_in_file(row, axes, grid))
+    return Diameters(*_longest_and_across(outline), slice_in_file(row, axes, scan))
 
 
-def disagreeing_slices(masks: np.ndarray, grid: Grid, count: int = 3) -> list[SliceDisagreement]:
-    """The axial slices where masks [M, k, j, i] differ most: the area that some include and others do not."""
+def disagreeing_slices(masks: np.ndarray, grid: Grid, scan: Grid, count: int = 3) -> list[SliceDisagreement]:
+    """The axial slices where masks [M, k, j, i] differ most: the area that some include and others do not.
+
+    scan: the grid that `grid` is a part of; its slices are counted."""
     disputed, axes = upright(masks.any(0) & ~masks.all(0), grid)
     areas = disputed.sum((1, 2)) * float(axes.spacing[0] * axes.spacing[1])
     worst = [int(row) for row in np.argsort(-areas, kind="stable")[:count] if areas[row] > 0]
-    return [SliceDisagreement(slice_in_file(n, axes, grid), slice_position(n, axes), float(areas[n])) for n in worst]
+    return [SliceDisagreement(slice_in_file(n, axes, scan), slice_position(n, axes), float(areas[n])) for n in worst]
 
 
 def _surface(mask: np.ndarray) -> np.ndarray:

@@ -124,6 +124,8 @@ def _dashes(prediction: Prediction, scale: float = 1.0) -> tuple[float, tuple[fl
 
 
 def _draw_disagreement(axes: "Axes", view: SliceView, row: int) -> None:
+    if not view.disagreement[row].any():
+        return
     x, y, percent = _upsampled(view.disagreement[row], view, order=1)
     left, right, top, bottom = (x[0], x[-1], y[0], y[-1])
     axes.imshow(_overlay(percent), extent=(left, right, bottom, top), interpolation="bilinear")
@@ -140,11 +142,14 @@ def _overlay(percent: np.ndarray) -> np.ndarray:
 
 
 def _upsampled(plane: np.ndarray, view: SliceView, order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x [I'] and y [J'] in mm and values [J', I'] between the pixels of a plane [j, i], zero beyond its edge."""
-    padded = np.pad(plane, 1)
-    steps = [np.linspace(0, n - 1, (n - 1) * UPSAMPLING + 1) for n in padded.shape]
-    fine = ndimage.map_coordinates(padded, np.meshgrid(*steps, indexing="ij"), order=order, mode="nearest")
-    return (steps[1] - 1) * view.grid.spacing[0], (steps[0] - 1) * view.grid.spacing[1], fine
+    """x [I'] and y [J'] in mm and values [J', I'] between the pixels of a plane [j, i], around what is not zero there."""
+    where = np.argwhere(plane)
+    low, high = where.min(0), where.max(0) + 1
+    part = np.pad(plane[low[0] : high[0], low[1] : high[1]], 2)
+    steps = [np.linspace(0, n - 1, (n - 1) * UPSAMPLING + 1) for n in part.shape]
+    fine = ndimage.map_coordinates(part, np.meshgrid(*steps, indexing="ij"), order=order, mode="nearest")
+    y, x = (step + start - 2 for step, start in zip(steps, low))
+    return x * view.grid.spacing[0], y * view.grid.spacing[1], fine
 
 
 def _extent(view: SliceView) -> tuple[float, float, float, float]:
@@ -205,7 +210,7 @@ def _draw_legend(page: Page, view: SliceView) -> None:
     for name, prediction in view.result.outlines.items():
         swatch = page.axes(x, y, 0.32, 0.2)
         swatch.axhline(0.5, color=colors[name], linewidth=3, linestyle=_dashes(prediction, 0.5))
-        page.text(x + 0.42, y, textwrap.shorten(prediction.title, 43, placeholder="…"), 10.5)
+        page.text(x + 0.42, y, textwrap.shorten(prediction.title, 37, placeholder="…"), 10.5)
         page.text(x + 0.42, y + 0.19, _size_words(prediction), 9.5, QUIET)
         y += space
 
@@ -213,7 +218,7 @@ def _draw_legend(page: Page, view: SliceView) -> None:
 def _size_words(prediction: Prediction) -> str:
     volume = volume_range(prediction.volumes_ml)
     words = f"{volume.median:.2f} mL ({volume.low:.2f}–{volume.high:.2f})"
-    size = diameters(majority(prediction.samples), prediction.grid)
+    size = diameters(majority(prediction.samples), prediction.grid, prediction.reference)
     extent = f"{size.longest_mm:.1f} × {size.perpendicular_mm:.1f} mm" if size else "nothing outlined"
     return f"{words}   {extent}"
 

@@ -114,7 +114,7 @@ def report_of(result: LesionResult, notes: Sequence[str] = ()) -> Report:
         disputed_between="styles" if between_styles else "samples",
         disputed_slices=[
             DisputedSlice(slice=found.slice_number, s_mm=round(found.s_mm, 2), area_mm2=round(found.area_mm2, 2))
-            for found in disagreeing_slices(disputed, result.grid)
+            for found in disagreeing_slices(disputed, result.grid, result.volume.grid)
         ],
         disputed_ml=_ml(float((disagreement >= DISPUTED_PERCENT).sum()) * result.grid.voxel_volume_ml),
         in_usual_order=None if len(result.ranked) < 2 else not result.order_warnings,
@@ -158,7 +158,7 @@ def _row(report: Report, outline: Outline) -> dict:
 
 def _outline(result: LesionResult, name: str, masks: dict[str, np.ndarray]) -> Outline:
     prediction, mask = result.outlines[name], masks[name]
-    size, volumes = diameters(mask, result.grid), prediction.volumes_ml
+    size, volumes = diameters(mask, result.grid, result.volume.grid), prediction.volumes_ml
     middle, low, high = volume_range(volumes)
     to_consensus = (None, None) if name == "consensus" else _compare(mask, masks["consensus"], result)
     return Outline(
