@@ -38,8 +38,9 @@ def regions(image: Tensor, masks: Tensor) -> Regions:
     level = (image - low) / (high - low).clamp(min=0.05)
     rim = union & (level > HALO_BAND[0]) & (level < HALO_BAND[1])
     bright = ((level > 0.4) & _dilate(majority, 4)) | majority
-    thin = (bright & ~_open(bright, 2)) | _protrusions(masks)
-    strands = _connected_to(majority, thin & _dilate(majority, 4), 5)
+    protrusions = _protrusions(masks)
+    reached = _connected_to(majority, bright | protrusions, 5)
+    strands = reached & ((bright & ~_open(bright, 2)) | protrusions)
     return Regions(majority, union, rim, strands)
 
 
@@ -95,18 +96,12 @@ def _blur(x: Tensor, sigma: float) -> Tensor:
     return F.conv2d(x, kernel.view(1, 1, -1, 1), padding=(radius, 0))[:, 0]
 
 
-def _disc_offsets(radius: int) -> list[tuple[int, int]]:
-    span = range(-radius, radius + 1)
-    return [(y, x) for y in span for x in span if y * y + x * x <= radius * radius + 0.5]
-
-
 def _dilate(mask: Tensor, radius: int) -> Tensor:
-    height, width = mask.shape[-2:]
-    padded = F.pad(mask, (radius,) * 4)
-    grown = torch.zeros_like(mask)
-    for y, x in _disc_offsets(radius):
-        grown |= padded[..., radius + y : radius + y + height, radius + x : radius + x + width]
-    return grown
+    """Binary dilation by a disc, [..., H, W] bool: a convolution with the disc is positive where it touches the mask."""
+    span = torch.arange(-radius, radius + 1, device=mask.device)
+    disc = (span[:, None] ** 2 + span[None] ** 2 <= radius**2 + 0.5).float()[None, None]
+    touched = F.conv2d(mask.float().reshape(-1, 1, *mask.shape[-2:]), disc, padding=radius)
+    return (touched > 0.5).view_as(mask)
 
 
 def _erode(mask: Tensor, radius: int) -> Tensor:
