@@ -253,6 +253,7 @@ def test_command_writes_tables_pictures_and_predictions(run, file, slices, tmp_p
     text = (out / "table.md").read_text()
     for heading in ("8 samples", "majority mask", "random reader", "experts", "A4", "Conventions"):
         assert heading in text
+    assert "Not a test" not in text
     pictures = {path.stem for path in out.glob("*.png")}
     assert pictures == {"ged_by_samples", "reliability", "uncertainty", "dice_by_size"}
 
@@ -270,6 +271,16 @@ def test_command_says_what_is_wrong_in_one_line(run, file, tmp_path, capsys):
     assert "one --data file" in capsys.readouterr().err
     assert run("--data", file, "--against", tmp_path) == 2
     assert "No evaluation" in capsys.readouterr().err
+
+
+def test_a_model_scored_on_its_training_patients_is_told_on(run, method, monkeypatch, file, tmp_path):
+    info = {"recipe": {"name": "recipe_name", "data": {"folds": [0, 1]}}}
+    checkpoint = Checkpoint(method, FRAME, info, "best", "0" * 64)
+    monkeypatch.setattr("MultiRaterSegLib.checkpoint.load_checkpoint", lambda name, device: checkpoint)
+    assert run("--data", file, "--out", tmp_path / "out") == 0
+    text = (tmp_path / "out" / "table.md").read_text()
+    assert text.startswith("# recipe_name on fold0.npz")
+    assert "Not a test: the model was trained on patients of fold0.npz" in text
 
 
 def test_the_test_fold_is_not_looked_at_unnoticed(run, tmp_path, capsys):

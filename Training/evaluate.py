@@ -71,13 +71,16 @@ def run(options: argparse.Namespace) -> str:
 
 
 def about(checkpoint, options: argparse.Namespace) -> dict:
-    """What was evaluated. A run's best.safetensors is called by its recipe."""
-    recipe = checkpoint.info.get("recipe", {}).get("name", checkpoint.name)
+    """What was evaluated. A run's best.safetensors is called by its recipe; folds that it was trained on are named."""
+    recipe = checkpoint.info.get("recipe", {})
+    folds = {f"fold{fold}.npz" for fold in recipe.get("data", {}).get("folds", ())}
+    names = [path.name for path in options.data]
     return {
-        "model": recipe if checkpoint.name == "best" else checkpoint.name,
+        "model": recipe.get("name", "best") if checkpoint.name == "best" else checkpoint.name,
         "model_sha256": checkpoint.sha256,
         "method": checkpoint.method.name,
-        "data": [path.name for path in options.data],
+        "data": names,
+        "trained_on": [name for name in names if name in folds],
         "subset": options.subset + (f", every {options.every}. slice" if options.every > 1 else ""),
     }
 

@@ -86,9 +86,11 @@ def markdown(about: dict, figures: Estimates, differences: dict[str, Estimates])
     groups += [group for group in ("experts", "majority mask", "random reader") if group in figures]
     title = f"# {about['model']} on {', '.join(about['data'])}, {about['subset']}"
     among = figures["readers"]
+    seen = ", ".join(about["trained_on"])
     lines = [
         title,
         "",
+        *([f"**Not a test: the model was trained on patients of {seen}.**", ""] if seen else []),
         f"{about['slices']} slices of {about['patients']} patients, sampling seeds {about['seeds']}. In brackets: 95 % "
         "interval over patients. Dice and HM-IoU are in percent where two decimals are shown, fractions elsewhere.",
         "",

@@ -52,7 +52,8 @@ def plot_ged_by_samples(axes: Axes, evaluation: Evaluation) -> None:
         axes.axhline(value, color=colour, linestyle="--", linewidth=1.2, label=f"{group}, repeated ({value:.3f})")
     for n, e in zip(counts, found):
         if f"{n} samples" in evaluation.figures:
-            axes.annotate(f"{e.value:.3f}", (n, e.value), (0, 7), textcoords="offset points", ha="center", fontsize=8)
+            label = axes.annotate(f"{e.value:.3f}", (n, e.value), (0, 7), textcoords="offset points", ha="center")
+            label.set(fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1})
     axes.set_xscale("log", base=2)
     axes.set_xticks(counts, [str(n) for n in counts])
     axes.xaxis.set_minor_formatter(NullFormatter())
