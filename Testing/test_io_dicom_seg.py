@@ -116,6 +116,17 @@ def test_long_names_are_shortened_and_kept_whole_in_the_parameters(tmp_path, sca
     assert name.strip() in segment.SegmentationAlgorithmIdentificationSequence[0].AlgorithmParameters
 
 
+def test_endless_tags_stay_within_what_dicom_allows(tmp_path, scan, recwarn):
+    tags = {"Prompt": "include the halo " * 2000, "Kind": "prompt"}
+    segments = [Segment("a", "A", np.ones(scan.grid.shape, bool), (1, 0, 0), tags=tags)]
+    write_dicom_seg(tmp_path / "s.dcm", segments, scan, PROVENANCE)
+    segment = pydicom.dcmread(tmp_path / "s.dcm").SegmentSequence[0]
+    parameters = segment.SegmentationAlgorithmIdentificationSequence[0].AlgorithmParameters
+    assert "Kind=prompt" in parameters
+    assert len(parameters) <= 10240
+    assert not recwarn.list
+
+
 def test_only_empty_segments_are_still_a_valid_file(tmp_path, scan):
     segments = [Segment(f"{n}", f"{n}", np.zeros(scan.grid.shape, bool), (1, 0, 0)) for n in range(2)]
     write_dicom_seg(tmp_path / "s.dcm", segments, scan)

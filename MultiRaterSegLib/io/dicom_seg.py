@@ -17,6 +17,7 @@ from .write import moved_into_place
 SERIES_DESCRIPTION = "MultiRaterSeg (research use only)"
 CONTENT_LABEL = "RESEARCH_ONLY"  # CS: capitals, at most 16
 CONTENT_DESCRIPTION = "Research use only, not for diagnosis or treatment"
+PARAMETERS_LENGTH = 10240  # LT
 SERIES_NUMBER_OFFSET = 1000  # keeps clear of the study's own series
 EMPTY_IF_ABSENT = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex",
@@ -62,8 +63,8 @@ def write_dicom_seg(
             series_description=SERIES_DESCRIPTION,
             specific_character_set="ISO_IR 192",
         )
-    with moved_into_place(path) as unfinished:
-        made.save_as(unfinished)
+        with moved_into_place(path) as unfinished:
+            made.save_as(unfinished)
 
 
 def _highdicom():
@@ -122,6 +123,7 @@ def _frames(segments: Sequence[Segment], grid: Grid) -> tuple[int, np.ndarray]:
 def _describe(highdicom, number: int, segment: Segment, provenance: Mapping[str, str]):
     category, kind = (highdicom.sr.CodedConcept(code, scheme, text) for scheme, code, text in segment.codes)
     facts = {"id": segment.id, "name": segment.name, **segment.tags, **provenance}
+    room = PARAMETERS_LENGTH // len(facts) - 2
     return highdicom.seg.SegmentDescription(
         segment_number=number,
         segment_label=_fit(segment.name),
@@ -133,7 +135,7 @@ def _describe(highdicom, number: int, segment: Segment, provenance: Mapping[str,
             family=pydicom.sr.codedict.codes.cid7162.ArtificialIntelligence,
             version=_fit(provenance.get("version", "unknown")),
             source="MultiRaterSeg",
-            parameters=facts,
+            parameters={key: str(value)[: room - len(key)] for key, value in facts.items()},
         ),
         tracking_id=_fit(segment.id),
         tracking_uid=highdicom.UID(),

@@ -92,7 +92,7 @@ def atomic_folder(out_dir: str | Path) -> Iterator[Path]:
 
 def _publish(fresh: Path, replaced: Path, out: Path) -> None:
     """Moves earlier outputs out and the new ones in; puts everything back if one of the moves fails."""
-    new = sorted(str(file.relative_to(fresh)) for file in fresh.rglob("*") if file.is_file())
+    new = sorted(file.relative_to(fresh).as_posix() for file in fresh.rglob("*") if file.is_file())
     (fresh / MANIFEST).write_text("\n".join(new), encoding="utf-8")
     new.append(MANIFEST)
     out_is_new = not out.exists()
