@@ -177,7 +177,10 @@ def test_warnings_are_in_plain_words(predictor):
     assert "does not say" in " ".join(predictor.consensus(ball(modality=""), at=POINT, samples=2).warnings)
     assert predictor.consensus(ball(), at=POINT, samples=2).warnings == ()
     assert "edge" in " ".join(predictor.consensus(ball(radius=33.0, shape=(24, 90, 90)), at=POINT, samples=2).warnings)
-    flat = ball(np.diag([-1.1, -1.1, 14.0, 1.0]) + np.array([[0, 0, 0, 40], [0, 0, 0, 25], [0, 0, 0, -9], [0, 0, 0, 0]]), (3, 60, 60))
+    flat = ball(
+        np.diag([-1.1, -1.1, 14.0, 1.0]) + np.array([[0, 0, 0, 40], [0, 0, 0, 25], [0, 0, 0, -9], [0, 0, 0, 0]]),
+        (3, 60, 60),
+    )
     assert "slice" in " ".join(predictor.consensus(flat, at=POINT, samples=2).warnings)
 
 

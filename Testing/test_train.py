@@ -104,6 +104,8 @@ def test_missing_data_and_an_occupied_run_folder_are_said_in_a_sentence(tmp_path
 
 
 def test_listing_recipes_is_quick_and_complete():
-    listed = subprocess.run([sys.executable, str(PROJECT / "Training/train.py")], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        [sys.executable, str(PROJECT / "Training/train.py")], capture_output=True, text=True, check=True
+    )
     for path in list_recipes():
         assert path.stem in listed.stdout

@@ -26,7 +26,9 @@ HALO, GENEROUS = "include the ground-glass halo", "generous margins"
 
 
 @torch.inference_mode()
-def measure_pairs(checkpoint: Checkpoint, slices: Slices, rows: np.ndarray, pairs: Sequence[dict], samples: int) -> dict:
+def measure_pairs(
+    checkpoint: Checkpoint, slices: Slices, rows: np.ndarray, pairs: Sequence[dict], samples: int
+) -> dict:
     """{"by_property": {name: {"pairs", "cases", "right"}}, "by_pair": [...], "refused": [sentences]}."""
     method = checkpoint.method
     sentences = [pair[side] for pair in pairs for side in ("less", "more")]
@@ -100,7 +102,9 @@ def _styles(method, sentences: Sequence[str]) -> tuple[dict[str, Tensor], list[s
     return styles, refused
 
 
-def _encoded(checkpoint: Checkpoint, slices: Slices, rows: np.ndarray) -> Iterator[tuple[Batch, list[int], object, Regions]]:
+def _encoded(
+    checkpoint: Checkpoint, slices: Slices, rows: np.ndarray
+) -> Iterator[tuple[Batch, list[int], object, Regions]]:
     for batch, ids in plain_batches(slices, rows, checkpoint.frame, checkpoint.method):
         yield batch, ids, checkpoint.method.encode(batch.image), regions(batch.image[:, 0], batch.masks)
 

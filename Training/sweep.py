@@ -93,7 +93,9 @@ def _draw(path: Path, axes: list[tuple[str, list[str]]], rows: list[dict]) -> No
         image = panel.imshow(grid, cmap="cividis_r" if name.endswith("ged") else "cividis")
         for (i, j), value in np.ndenumerate(grid):
             dark = (value - grid.min()) / max(np.ptp(grid), 1e-9) > 0.5
-            panel.text(j, i, f"{value:.3f}", ha="center", va="center", color="black" if dark ^ name.endswith("ged") else "w")
+            panel.text(
+                j, i, f"{value:.3f}", ha="center", va="center", color="black" if dark ^ name.endswith("ged") else "w"
+            )
         panel.set(xticks=range(len(across)), xticklabels=across, yticks=range(len(down)), yticklabels=down)
         panel.set(xlabel=second.split(".")[-1], ylabel=first.split(".")[-1], title=name.removeprefix("validation_"))
         figure.colorbar(image, ax=panel, shrink=0.8)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
 LOG_STD_RANGE = 1.5
 """The decoder can undo any scale of z, so nothing else keeps the prior's spread from running away."""
 

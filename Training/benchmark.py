@@ -1,0 +1,117 @@
+"""How fast a model answers on this machine, and how much memory that takes.
+
+    python Training/benchmark.py prosona_compact --threads 2
+
+A synthetic 512 x 512 x 300 chest-like scan is written and read as a user's would be; one lesion of 40 slices is asked
+for 20 samples of the population and of every style. Times are wall seconds, the best of --repeat; run it on an idle
+machine. Not a test: figures belong into docs/results.md with the machine they were made on.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+SHAPE = (300, 512, 512)
+POINT = (-60.0, 10.0, 150.0)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default="prosona_compact")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--samples", type=int, default=20)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args(arguments)
+    print(json.dumps(run(options), indent=2))
+    return 0
+
+
+def run(options: argparse.Namespace) -> dict:
+    """{what: seconds or MB}."""
+    import torch
+
+    from MultiRaterSegLib.io import read_volume
+    from MultiRaterSegLib.predictor import VolumePredictor
+
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "chest.nrrd"
+        _write_scan(path)
+        before = _peak_mb()
+        loading, predictor = _timed(lambda: VolumePredictor.from_checkpoint(options.model, options.device))
+        reading, volume = _timed(lambda: read_volume(path))
+        encoding, lesion = _best(options.repeat, lambda: predictor.lesion(volume, at=POINT))
+        population, _ = _best(options.repeat, lambda: lesion.consensus(options.samples))
+        styles, _ = _best(options.repeat, lambda: [lesion.style(name, options.samples) for name in predictor.experts])
+        encoded = predictor.method.encode(torch.zeros(1, predictor.method.channels, *[predictor.frame.size] * 2))
+        decode, _ = _best(10, lambda: _one_style(predictor, encoded))
+    return {
+        "model": predictor.checkpoint.name,
+        "threads": options.threads,
+        "slices": lesion.grid.shape[0],
+        "load_model_s": round(loading, 3),
+        "read_scan_s": round(reading, 3),
+        "encode_s": round(encoding, 3),
+        f"population_of_{options.samples}_s": round(population, 3),
+        f"{len(predictor.experts)}_styles_of_{options.samples}_s": round(styles, 3),
+        "lesion_total_s": round(encoding + population + styles, 3),
+        "one_style_on_one_slice_ms": round(1000 * decode, 1),
+        "peak_memory_mb": round(_peak_mb()),
+        "peak_memory_after_writing_the_scan_mb": round(before),
+    }
+
+
+def _one_style(predictor, encoded):
+    """What a slider costs: a style of one encoded slice, decoded."""
+    import torch
+
+    from MultiRaterSegLib.noise import Noise
+
+    with torch.inference_mode():
+        return predictor.method.sample(encoded, Noise(0, samples=1), predictor.method.expert_style(encoded, 0))
+
+
+def _write_scan(path: Path) -> None:
+    """Lung with a bright ball of 24 mm, slice by slice, so that making it takes little memory."""
+    import numpy as np
+    import SimpleITK as sitk
+
+    rng = np.random.default_rng(0)
+    voxels = np.empty(SHAPE, np.int16)
+    yy, xx = np.mgrid[: SHAPE[1], : SHAPE[2]]
+    center = np.array([POINT[2], (POINT[1] + 180) / 0.7, (POINT[0] + 180) / 0.7])
+    for k in range(SHAPE[0]):
+        distance = np.sqrt(((yy - center[1]) * 0.7) ** 2 + ((xx - center[2]) * 0.7) ** 2 + (k - center[0]) ** 2)
+        voxels[k] = -850 + rng.normal(0, 30, SHAPE[1:]) + 880 / (1 + np.exp((distance - 12) / 1.0))
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing((0.7, 0.7, 1.0))
+    image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))  # LPS directions of RAS axes
+    image.SetOrigin((180.0, 180.0, 0.0))
+    sitk.WriteImage(image, str(path), useCompression=True)
+
+
+def _timed(work: Callable):
+    start = time.perf_counter()
+    value = work()
+    return time.perf_counter() - start, value
+
+
+def _best(repeat: int, work: Callable):
+    results = [_timed(work) for _ in range(repeat)]
+    return min(seconds for seconds, _ in results), results[-1][1]
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
