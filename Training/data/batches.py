@@ -7,6 +7,7 @@ shows about what the frame shows, then the window.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -78,13 +79,27 @@ class BatchSource:
         return Batch(image, masks, expert_targets(self.slices, rows, self.experts), torch.from_numpy(rows))
 
     def _draw_rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Rows, and which of them become negatives. Of slices that some outlined, those of lesions that more raters saw
+        are drawn more often (by the square of their number): they tell more about disagreement."""
+        shares = np.array([self.mixture.all_raters, self.mixture.some_raters, self.mixture.negatives])
+        shares = np.where([len(group) > 0 for group in self._groups], shares, 0)
+        kind = rng.choice(3, self.batch_size, p=shares / shares.sum())
+        place = rng.random(self.batch_size)
+        rows = [self._groups[k][np.searchsorted(self._chances[k], p)] for k, p in zip(kind, place)]
+        return np.array(rows), kind == 2
+
+    @cached_property
+    def _groups(self) -> list[np.ndarray]:
         outlined = self.slices.areas_px > 0
         everybody, anybody = outlined.all(1), outlined.any(1)
-        groups = [np.flatnonzero(everybody), np.flatnonzero(anybody & ~everybody), np.arange(len(self.slices))]
-        shares = np.array([self.mixture.all_raters, self.mixture.some_raters, self.mixture.negatives])
-        shares = np.where([len(g) > 0 for g in groups], shares, 0)
-        kind = rng.choice(3, self.batch_size, p=shares / shares.sum())
-        return np.array([rng.choice(groups[k]) for k in kind]), kind == 2
+        return [np.flatnonzero(everybody), np.flatnonzero(anybody & ~everybody), np.arange(len(self.slices))]
+
+    @cached_property
+    def _chances(self) -> list[np.ndarray]:
+        """Cumulative chance of each row of each group, the last one 1."""
+        raters = (self.slices.lesion_areas_px > 0).sum(1).astype(float)
+        weights = [np.ones(len(rows)) if i != 1 else raters[rows] ** 2 for i, rows in enumerate(self._groups)]
+        return [np.cumsum(w)[:-1] / max(w.sum(), 1e-9) if len(w) else w for w in weights]
 
     def _masks(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """bool [B, M, H, W]; a rater who never saw an image is stood in for by a random one who did."""

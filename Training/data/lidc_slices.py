@@ -1,5 +1,6 @@
 """LIDC-IDRI crops in the prepared npz format that Training/prepare.py writes (one file a fold)."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,9 +61,16 @@ class LidcSlices(Slices):
 
 
 def load_lidc_slices(root: Path, folds: tuple[int, ...]) -> TrainingData:
-    """root: the folder of fold0.npz, fold1.npz, ... Patients of other folds are never opened."""
+    """root: the folder of fold0.npz, fold1.npz, ... Patients of other folds are never opened.
+
+    A reader who marked a nodule nowhere counts as absent, not as an empty outline: LIDC readers left out what they
+    called smaller than 3 mm or no nodule, which says nothing about its border. On a nodule that a reader did outline,
+    an empty slice is an opinion and stays.
+    """
+    slices = LidcSlices.load([root / f"fold{fold}.npz" for fold in folds])
+    seen = slices.lesion_areas_px > 0
     return TrainingData(
-        LidcSlices.load([root / f"fold{fold}.npz" for fold in folds]),
+        dataclasses.replace(slices, present=seen | ~seen.any(1, keepdims=True)),
         EXPERTS,
         modality="CT",
         description="single lung nodules in chest CT",

@@ -1,0 +1,84 @@
+"""What is peculiar to ProSona: both stages learn, words become targets, mirrored views agree with mirrored images."""
+
+import dataclasses
+
+import pytest
+import torch
+from tiny_model import TINY_CONFIG, tiny_batch, tiny_method
+
+from MultiRaterSegLib.methods.prosona import Config, ProSona, _described_mask
+from MultiRaterSegLib.noise import Noise
+from MultiRaterSegLib.style_targets import regions
+from MultiRaterSegLib.text import Slots
+from Training.data.lidc_slices import EXPERTS
+
+
+def test_a_few_steps_of_each_stage_lower_its_loss():
+    method = tiny_method().train()
+    batch = tiny_batch(images=6)
+    for stage in method.stages():
+        optimizer = torch.optim.Adam(stage.parameters(), 5e-3)
+        losses = []
+        for step in range(25):
+            torch.manual_seed(step)
+            loss = stage.loss(batch)["loss"]
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        assert sum(losses[-5:]) < 0.9 * sum(losses[:5]), stage.name
+
+
+def test_the_paper_trains_only_the_mlp_in_stage_two():
+    method = ProSona(
+        Config(backbone="compact", widths=(8, 16), text_encoder="words"), 1, ("background", "nodule"), EXPERTS
+    )
+    trained = {id(p) for p in method.stages()[1].parameters()}
+    assert trained == {id(p) for p in method.query.parameters()}
+
+
+def test_the_paper_recipe_builds_its_resnet_34_through_monai():
+    config = Config(text_encoder="words")
+    method = ProSona(config, 1, ("background", "nodule"), EXPERTS).eval()
+    count = sum(p.numel() for p in method.backbone.parameters())
+    assert 23e6 < count < 26e6  # D-Persona's backbone: 24.4 M
+    with torch.inference_mode():
+        p = method.sample(method.encode(torch.zeros(1, 1, 128, 128)), Noise(0, samples=2))
+    assert p.shape == (2, 1, 2, 128, 128)
+
+
+@pytest.mark.parametrize("views", [2, 4])
+def test_mirrored_views_make_the_answer_mirror_with_the_image(views):
+    method = tiny_method()
+    method.config = dataclasses.replace(method.config, views=views)
+    image, noise = tiny_batch().image, Noise(0, samples=range(3))
+    with torch.inference_mode():
+        p = method.sample(method.encode(image), noise)
+        flipped = method.sample(method.encode(image.flip(-1)), noise).flip(-1)
+    assert torch.allclose(p, flipped, atol=1e-5)
+
+
+def test_slots_become_masks_made_of_what_readers_drew():
+    batch = tiny_batch()
+    found = regions(batch.image[:, 0], batch.masks)
+
+    def area(**slots) -> torch.Tensor:
+        return _described_mask(batch, EXPERTS, Slots(**slots), found).sum((1, 2))
+
+    readers = batch.masks.sum((2, 3))
+    assert torch.equal(area(extent=-1.0), readers[:, 0])
+    assert torch.equal(area(extent=1.0), readers[:, 3])
+    assert torch.equal(area(margin=-1.0), readers[:, 0])
+    assert torch.equal(area(extent=1.0, per_slice=True), readers[:, 3])
+    assert (area(halo=-1.0) <= area(halo=-0.3)).all()
+    assert (area(halo=-0.3) <= area()).all()
+    assert (area() <= area(halo=1.0)).all()
+
+
+def test_contrast_is_only_among_prompts_of_experts():
+    method = tiny_method()
+    assert TINY_CONFIG["prosona"]["text_encoder"] == "words"
+    owners = {prompt.expert for prompt in method._prompts if prompt.expert in method._expert_names}
+    assert owners == set(method._expert_names)
+    counts = [sum(prompt.expert == name for prompt in method._prompts) for name in owners]
+    assert min(counts) >= 2  # several sentences an expert, or M would be the identity
