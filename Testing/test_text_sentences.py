@@ -1,7 +1,12 @@
 """The sentences the words parser was developed on, each with the slots a reader of English would give it.
 
-Written before the parser. Notation: E extent, H halo, M margin, S spiculation, Z size; + is +1, - is -1, a number is
-itself; `slice` is the per-slice flag; `refuse` means UnsupportedRequest.
+DEVELOPMENT was written before the parser. The three checks were each written after the parser had been improved on all
+before them. On first sight it read 49, 47 and 54 of their 60 sentences as labelled; of the other 30 it refused 16 and
+misread 11, and three labels were changed (a slip, and two sentences that can be read both ways). It was improved on
+them afterwards.
+
+Notation: E extent, H halo, M margin, S spiculation, Z size; + is +1, - is -1, a number is itself; `slice` is the
+per-slice flag; `refuse` means UnsupportedRequest.
 """
 
 import pytest
@@ -349,6 +354,195 @@ asdf qwer | refuse
 exclude the halo and the bronchus | refuse
 """
 
+FIRST_CHECK = """
+I'd go a touch more generous here | E+.33
+we usually contour these rather conservatively | E-.33
+stick to the solid nodule and leave the frosted-glass area alone | E- H-
+the resident drew it too wide, please trim it | E-
+I would include the ground-glass component for radiotherapy planning | H+
+please don't cut into the ground glass | H+
+GTV should encompass the whole visible abnormality | E+
+contour just the dense portion on every slice | E- H- slice
+the hazy surrounding should stay outside the contour | H-
+make sure all the little spikes are captured | S+
+no need to follow each spicule | S-
+round everything off, I only need the rough shape | S-
+a generous margin is preferred over a tight one | M+
+follow the margin of the nodule with all its notches | S+
+I want a snug fit without any of the haze | E- H-
+tumour bed not included, but halo yes | H+
+cover the lesion in full, ground glass as well | E+ H+
+include what you can see of the faint opacity | H+
+don't bother with the spiculations | S-
+the corona radiata must not be lost | S+
+take the smallest reading of the four on each image | E- slice
+ignore the wispy strands around it | S-
+outline it loosely | E+
+keep to the bright centre | E- H-
+a smoothed version of the largest contour | E+ S-
+somewhere between tight and generous | E0
+more inclusive than the average reader | E+
+less spiky please, and a little tighter | E-.33 S-
+draw the inside border of the tumour | E-
+draw it on the outside of the border | E+
+be strict: solid only | E- H-
+bigger margins, smoother edges | M+ S-
+very generous, and do include the halo | E+ H+
+do not be shy with the ground glass | H+
+exclude subtle haze but keep every spike | H- S+
+neither halo nor spikes, just the nodule | E- H- S-
+the more conservative the better | E-
+I prefer a contour that misses nothing | E+
+with a bit of ground glass around the core | H+.33
+the edges look jagged, please regularise them | S-
+an irregular outline with lobulations preserved | S+
+subsolid part in, strands out, otherwise tight | E- H+ S-
+include the nodule's fuzzy edges but nothing more | H+
+liberal contouring, without the penumbra | E+ H-
+A slightly larger ROI than the consensus | E+.33
+minimise the segmented area | E-
+maximise coverage of the lesion | E+
+only outline the part of the nodule that is certain | E-
+remove vessel from the mask | refuse
+extend to the pleural surface | refuse
+add 5 mm around the GTV | refuse
+what do you think? | refuse
+segment the left upper lobe | refuse
+please draw a nice contour | refuse
+include the cavity wall | refuse
+do the same as last time | refuse
+tight outline of the aorta | refuse
+smooth but jagged | refuse
+50% larger | refuse
+exclude the emphysema around the halo | refuse
+"""
+
+SECOND_CHECK = """
+Outline the lesion the way a cautious radiotherapist would, leaving all ground glass outside. | E- H-
+The contour should run along the outermost visible limit of the opacity. | E+
+Only the consolidated centre belongs in the mask. | E- H-
+Please widen the contour so that the surrounding ground glass is covered. | E+ H+
+Reduce the contour so that no haze remains inside. | E- H-
+I'd leave the spicules out but keep the halo in. | H+ S-
+The mask should have no spikes and a round border. | S-
+Contour it generously; I don't mind a bit of normal lung. | refuse
+Include some normal lung tissue around the nodule. | E+.33
+Never include healthy lung. | E-
+The fuzzy part is tumour as well. | H+
+The fuzzy part is oedema, leave it out. | refuse
+Follow the true irregular shape instead of a smooth ellipse. | S+
+Give me an oval that covers everything. | E+ S-
+Be a bit less strict. | E+.33
+Be more strict with the ground glass. | H-
+Spiculations yes, ground-glass no. | H- S+
+Take the union of all readers. | E+
+Take the intersection of all readers. | E-
+the most restrictive of four experts, each slice on its own | E- slice
+I need the minimal tumour volume, i.e. without the perifocal haze. | E- H-
+maximal tumour volume incl. perifocal haze | E+ H+
+do not extend past the solid margin | E- H-
+extend past the solid margin into the haze | E+ H+
+Ground glass: exclude. Spiculation: include. | H- S+
+with ggo, w/o spiculae | H+ S-
+The nodule is part-solid. Segment the solid part only. | E- H-
+A wide berth around the lesion. | E+
+All the way out to the edge of the halo. | H+
+Don't trace every wrinkle of the border. | S-
+Do trace every wrinkle of the border. | S+
+a hair tighter, otherwise fine | E-.33
+same but larger | E+
+way more generous | E+
+too generous, pull it in | E-
+too tight, open it up | E+
+halo is missing | H+
+there should be halo in the mask | H+
+there should be no halo in the mask | H-
+there shouldn't be any spikes | S-
+not including the halo would be wrong | refuse
+it is fine to leave out the halo | H-
+it's okay to include ground glass | H+
+no margin, no halo, smooth | H- M- S-
+tight margin, halo included, spicules followed | H+ M- S+
+a generous margin but no haze | H- M+
+small lesion with smooth margins, be conservative | E- S- Z-
+giant mass, contour all of it | E+ Z+
+the nodule abuts the fissure, exclude the fissure | refuse
+avoid the rib | refuse
+expand 3 pixels | refuse
+just do it | refuse
+make it pretty | refuse
+sharper image please | refuse
+increase the contrast | refuse
+reduce the noise | refuse
+include the ground glass on the left side | refuse
+exclude atelectasis, keep halo | refuse
+the second nodule only | refuse
+contour the oesophagus tightly | refuse
+"""
+
+THIRD_CHECK = """
+contour must be as close as possible to the dense portion | E- H-
+Could the outline take in the misty zone as well? | H+
+Trim away all the fuzz. | H-
+I want the maximum plausible extent of disease. | E+
+I want the minimum plausible extent of disease. | E-
+Segmentation by a reader who tends to overcall | E+
+Segmentation by a reader who tends to undercall | E-
+someone who always draws too large | E+
+someone who always draws too small | E-
+this radiologist never includes ground glass | H-
+this radiologist usually includes the ground glass | H+
+this expert smooths the contour | S-
+an expert who follows each spicule | S+
+an annotator with generous margins | M+
+a rater who leaves no margin | M-
+a rater who keeps the halo out of the mask | H-
+he traces spiky extensions faithfully | S+
+she ignores small spiculations | S-
+prefers smooth, round outlines | S-
+draws around everything suspicious | E+
+draws just inside the visible border | E-
+draws just outside the visible border | E+
+Solid portion plus a thin rim of ground glass | H+
+Solid portion minus the ground glass | E- H-
+core + halo + spikes | H+ S+
+core - halo | refuse
+whole thing, smooth | E+ S-
+whole thing but no spikes | E+ S-
+biggest reasonable outline, halo in | E+ H+
+smallest reasonable outline, halo out | E- H-
+medium generous | E0
+quite tight, quite smooth | E-.33 S-.33
+not as generous as usual | E-
+not as tight as the last one | E+
+a good deal tighter | E-
+considerably more inclusive | E+
+only marginally larger | E+.33
+tighten the margins a little | M-.33
+open the margins | M+
+widen the margin | M+
+shave the margin | M-
+the margin can be generous | M+
+no need for a margin | M-
+no safety margin, please, hug the nodule | E- M-
+ragged edges must be respected | S+
+ragged edges need not be respected | S-
+straighten the ragged edges | S-
+keep edges crisp and smooth | S-
+spare me the spikes | S-
+I like the spikes | S+
+per slice, outline as inclusive as possible | E+ slice
+every slice on its own: smallest mask | E- slice
+slice-wise second largest | E+.33 slice
+slicewise: exclude halo | H- slice
+clip the part touching the pleura | refuse
+mark the bronchi | refuse
+paint it blue | refuse
+use a brush of 4 mm | refuse
+contour lesion number two | refuse
+include hilar nodes | refuse
+"""
+
 
 def parse_line(line: str) -> tuple[str, Slots | None]:
     """'text | E- H+.33 slice' -> (text, Slots); 'text | refuse' -> (text, None)."""
@@ -366,7 +560,7 @@ def parse_line(line: str) -> tuple[str, Slots | None]:
 
 
 def cases(table: str) -> list[tuple[str, Slots | None]]:
-    return [parse_line(line) for line in table.strip().splitlines()]
+    return [parse_line(line) for line in table.splitlines() if line.strip()]
 
 
 def check(text: str, expected: Slots | None) -> None:
@@ -380,4 +574,9 @@ def check(text: str, expected: Slots | None) -> None:
 
 @pytest.mark.parametrize(("text", "expected"), cases(DEVELOPMENT))
 def test_development_sentence_is_understood(text, expected):
+    check(text, expected)
+
+
+@pytest.mark.parametrize(("text", "expected"), cases(FIRST_CHECK + SECOND_CHECK + THIRD_CHECK))
+def test_sentence_of_a_later_check_is_understood(text, expected):
     check(text, expected)

@@ -6,6 +6,7 @@ from .marks import DEGREES, HEADS, LIGHT, QUALITIES, SHAPES, THINGS
 from .vocabulary import Token
 
 COPULA = {"is", "are", "be", "was", "were"}
+HAVING = {"have", "has", "show"}
 ABOUT = {"about", "concerning", "regarding"}
 
 
@@ -41,8 +42,10 @@ def is_about_thing(tokens: Sequence[Token], index: int) -> bool:
     ahead = [token for token in tokens[index + 1 :] if token.tag not in ("determiner", *DEGREES)][:2]
     if len(ahead) < 2 or ahead[1].tag not in ("halo", "spicule", "margin"):
         return False
-    starts_with_be = next((token.text for token in tokens if token.text not in ("please", "you")), "") == "be"
-    return ahead[0].text in ABOUT or (ahead[0].text == "with" and starts_with_be)
+    asks = {token.text for token in tokens[:index] if token.tag not in ("not", *DEGREES)}
+    return ahead[0].text in ABOUT or (
+        ahead[0].text == "with" and "be" in asks and asks <= {"be", "do", "please", "you"}
+    )
 
 
 def is_side_of_thing(tokens: Sequence[Token], index: int, noun: str) -> bool:
@@ -54,3 +57,10 @@ def is_side_of_thing(tokens: Sequence[Token], index: int, noun: str) -> bool:
 def calls(tokens: Sequence[Token]) -> bool:
     """Whether these words say that what precedes them is what follows: '... is ...', 'treat ... as ...'."""
     return any(token.text == "as" or token.text in COPULA for token in tokens)
+
+
+def describes_lesion(before: Sequence[Token]) -> bool:
+    """'The nodule is part-solid', 'there is a halo': what is seen, not yet what is wanted."""
+    seen = [token for token in before if token.text in COPULA or token.read_as in HAVING]
+    subject = before and (before[0].text == "there" or any(token.tag == "target" for token in before))
+    return bool(seen and subject) and not any(token.tag in ("include", "exclude") for token in before)

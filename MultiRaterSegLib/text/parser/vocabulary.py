@@ -7,31 +7,11 @@ from functools import cache
 from importlib import resources
 
 NEGATED = re.compile(r"\b(do|does|did|should|would|could|must|need|is|are|was|were|has|have|had)(?:n[' ]?t|'nt)\b")
-TOKEN = re.compile(r"[a-z0-9]+(?:[.,]\d+)?%?|[,.;:!?()+&=%]")
+TOKEN = re.compile(r"[a-z0-9]+(?:[.,]\d+)?%?|[,.;:!?()+&=%–]")
 SUFFIXES = (
     *(("ies", "y"), ("es", ""), ("s", ""), ("ied", "y"), ("ed", ""), ("ed", "e"), ("ing", ""), ("ing", "e")),
     *(("ily", "y"), ("ly", ""), ("iest", "y"), ("ier", "y"), ("est", ""), ("est", "e"), ("er", ""), ("er", "e")),
 )
-IRREGULAR = {
-    "kept": "keep",
-    "took": "take",
-    "taken": "take",
-    "brought": "bring",
-    "drew": "draw",
-    "drawn": "draw",
-    "grew": "grow",
-    "grown": "grow",
-    "shrank": "shrink",
-    "shrunk": "shrink",
-    "chose": "choose",
-    "chosen": "choose",
-    "went": "go",
-    "gone": "go",
-    "held": "hold",
-    "thrown": "throw",
-    "shown": "show",
-    "hidden": "hide",
-}
 RANKS = {"a1", "a2", "a3", "a4"}
 SHORTEST_CORRECTED = 5
 
@@ -61,11 +41,12 @@ def _plain(text: str) -> str:
     text = text.lower().replace("’", "'").replace("‐", "-").replace("‑", "-")
     text = re.sub(r"\bcan(?:not|'?t)\b", "can not", text)
     text = re.sub(r"\bwon'?t\b", "will not", text)
+    text = re.sub(r"\b(incl|excl|approx|vs|resp|i\.e|e\.g)\.", r"\1", text)
     text = NEGATED.sub(r"\1 not", text)
     text = re.sub(r"'(?:re|s|m|ve|d|ll)\b", "", text)
     text = re.sub(r"\bw/o\b", "without", re.sub(r"\bw/(?!\w*o\b)", "with ", text))
     text = re.sub(r"(?<![\w)])[-−](?=[a-z])", " minus ", text)
-    text = re.sub(r"\s[-–—−]\s|[–—]", " , ", text)
+    text = re.sub(r"\s[-–—−]\s|[–—]", " – ", text)
     return re.sub(r"(?<=\w)[-−'](?=\w)", " ", text).replace("/", " or ")
 
 
@@ -91,14 +72,15 @@ def _match(words: list[str], position: int) -> tuple[int, Token]:
     return 1, Token(first, single_words()[corrected] if corrected else "", corrected)
 
 
-PUNCTUATION = dict.fromkeys(",():=", "comma") | dict.fromkeys(".;!?", "stop")
+PUNCTUATION = dict.fromkeys(",():=–", "comma") | dict.fromkeys(".;!?", "stop")
 PUNCTUATION |= {"+": "with", "&": "and"}
 
 
 @cache
 def stems_of(word: str) -> tuple[str, ...]:
     """The word, then what it may be an inflection of: 'trimmed' -> trimmed, trimm, trim, trimme."""
-    stems = [word, *([IRREGULAR[word]] if word in IRREGULAR else [])]
+    irregular = _table()["irregular"]
+    stems = [word, *([irregular[word]] if word in irregular else [])]
     for suffix, ending in SUFFIXES:
         stem = word.removesuffix(suffix)
         if stem != word and len(stem) >= 3:
@@ -109,10 +91,15 @@ def stems_of(word: str) -> tuple[str, ...]:
 
 
 @cache
+def _table() -> dict:
+    return tomllib.loads(resources.files(__package__).joinpath("vocabulary.toml").read_text(encoding="utf-8"))
+
+
+@cache
 def vocabulary() -> dict[str, list[tuple[str, ...]]]:
     """{tag: entries as tuples of words}, from vocabulary.toml."""
-    table = tomllib.loads(resources.files(__package__).joinpath("vocabulary.toml").read_text(encoding="utf-8"))
-    return {tag: [tuple(entry.split()) for entry in text.split(",") if entry.strip()] for tag, text in table.items()}
+    lists = {tag: text for tag, text in _table().items() if tag != "irregular"}
+    return {tag: [tuple(entry.split()) for entry in text.split(",") if entry.strip()] for tag, text in lists.items()}
 
 
 @cache

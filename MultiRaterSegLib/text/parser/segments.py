@@ -50,17 +50,20 @@ def _append(segments: list[Segment], segment: Segment) -> None:
 def _joint_of(token: Token, current: list[Token], tokens: Sequence[Token]) -> str:
     if token.text == "nor":
         return "and"
-    if token.text in ("over", "to") and _chosen(current):
+    if token.text in ("over", "to") and _chosen(current, token.text):
         return "than"  # 'prefer X over Y'
     if token.text == "but" and current and (current[-1].tag == "whole" or current[-1].text in ("nothing", "none")):
         return "except"  # 'everything but the halo'
     return token.tag if token.tag in STRENGTH else ""
 
 
-def _chosen(current: list[Token]) -> bool:
-    """Whether the segment so far is 'prefer' with its object."""
+def _chosen(current: list[Token], word: str) -> bool:
+    """Whether the segment so far is a choice with its object: 'prefer X ...', 'X is preferred ...'."""
     choice = next((i for i, token in enumerate(current) if token.read_as in CHOOSING), None)
-    return choice is not None and any(t.tag in QUALITIES or t.tag in THINGS for t in current[choice:])
+    if choice is None:
+        return False
+    chosen = current if word == "over" else current[choice:]
+    return any(token.tag in QUALITIES or token.tag in THINGS for token in chosen)
 
 
 def shared_head(segment: Segment, following: Segment | None) -> str:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ..errors import UnsupportedRequest
-from .grammar import SegmentReader
+from ...errors import UnsupportedRequest
+from .grammar import read_segment
 from .inheritance import Carried
 from .marks import Mark
 from .segments import Segment, shared_head
@@ -36,11 +36,10 @@ def collect(segments: list[Segment]) -> list[Evidence]:
     carried, marks = Carried(), []
     compares = any(segment.joint == "than" for segment in segments)
     for segment, following in zip(segments, (*segments[1:], None)):
-        reader = SegmentReader(segment, carried, shared_head(segment, following)).read()
-        if reader.ambiguous:
+        reading, carried = read_segment(segment, carried, shared_head(segment, following))
+        if reading.ambiguous:
             raise UnsupportedRequest("'leave' alone can mean in or out: say 'leave out' or 'include'.")
-        marks += _with_caution(marks, reader.marks)
-        carried = reader.carried()
+        marks += _with_caution(marks, reading.marks)
     statements = [evidence for mark in marks for evidence in _statements(mark, compares)]
     takes_rim = any(item.slot == "halo" and item.value > 0 for item in statements if not item.weak)
     return [item for item in statements if not (takes_rim and item.core and item.weak)]

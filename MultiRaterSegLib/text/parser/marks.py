@@ -9,7 +9,7 @@ SHAPES = {"smooth", "rough"}
 VERBS = {"include": 1, "with": 1, "follow": 1, "hold": 1, "leave": 1, "exclude": -1, "grow": 1, "shrink": -1}
 SOFT = {"with", "hold", "leave"}
 """Governors that a later word may overrule: 'keep the halo out', 'with the halo excluded'."""
-HEADS = {"target", "outline", "edge", "part", "margin"}
+HEADS = {"target", "outline", "edge", "part", "person", "margin"}
 """Nouns that a quality can describe."""
 DEGREES = {"mild", "strong", "too", "more", "less", "second", "third"}
 LIGHT = {"", "filler", "determiner", "only", "average", "whole"} | DEGREES

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .marks import LIGHT, THINGS, Mark
+from .phrases import COPULA
 from .segments import Segment
 
 EXTENTS = {"tight", "generous", "whole", "small", "large", "move"}
@@ -70,7 +71,7 @@ def hand_on(segment: Segment, marks: Sequence[Mark], own: Carried, before: Carri
 def _subject(segment: Segment, marks: Sequence[Mark]) -> str:
     """'margins: tight', 'margins should be tight and even': the margin is still what is spoken of."""
     tags = {token.tag for token in segment.tokens if token.tag not in LIGHT}
-    described = "margin" in tags and any(mark.head == "margin" for mark in marks)
+    described = any(mark.head == "margin" for mark in marks) and any(token.text in COPULA for token in segment.tokens)
     return "margin" if described or tags == {"margin"} else ""
 
 

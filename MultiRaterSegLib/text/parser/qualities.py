@@ -1,0 +1,75 @@
+"""Adjectives and degrees: how tight, how large, how smooth, and of what."""
+
+from .inheritance import inherit, shares_negation
+from .marks import HEADS, QUALITIES, SHAPES, THINGS, Mark
+from .phrases import is_about_thing, is_side_of_thing, noun_of
+from .reading import Reading
+from .vocabulary import Token
+
+DEGREE_VALUES = {"mild": 1 / 3, "second": 1 / 3, "third": -1 / 3, "strong": 1.0}
+"""'slightly' and 'second smallest' of four readers are a third; the third smallest leans the other way."""
+AMOUNTS = {"minimal", "minimum", "maximal", "maximum", "little", "scant", "ample", "abundant"}
+OBSERVED = {"look", "seem", "appear"}
+TENDENCIES = ("ation", "ing", "ness", "ity", "ism", "recall", "restraint")
+"""Endings of nouns for a quality, which can themselves be increased or reduced: 'less smoothing'."""
+
+
+def grade(reading: Reading, tag: str) -> None:
+    """A degree waits for the next mark."""
+    if tag == "too":
+        reading.too = True
+    elif tag in ("more", "less"):
+        reading.amount = 1 if tag == "more" else -1
+    elif tag != "strong" or reading.degree is None:
+        reading.degree = DEGREE_VALUES[tag]
+
+
+def qualify(reading: Reading, index: int, token: Token) -> None:
+    """A quality becomes a mark, unless it only describes a thing that has its own."""
+    noun = noun_of(reading.tokens, index)
+    if token.text in ("inclusive", "exclusive") and reading.tag(index - 1) in THINGS and not noun:
+        reading.govern_backwards(1 if token.text == "inclusive" else -1)  # 'halo-inclusive'
+        return
+    if token.tag not in SHAPES and _describes_thing(reading, index, token, noun):
+        return
+    if token.tag == "rough" and any(mark.tag == "smooth" for mark in reading.marks):
+        return  # 'straighten the ragged edges'
+    mark = _mark(reading, index, token, noun)
+    if mark.head == "margin":
+        reading.marks = [other for other in reading.marks if other.tag != "margin"]
+    if reading.move and token.text.endswith(TENDENCIES):
+        mark.value *= reading.move.value  # 'reduce the smoothing'
+        reading.drop_move()
+    if mark.tag == "rough":
+        reading.drop_move()
+        reading.whole = None
+    reading.amount = None
+    reading.emit(mark)
+
+
+def _mark(reading: Reading, index: int, token: Token, noun: str) -> Mark:
+    tag, before = token.tag, reading.tokens[:index]
+    named = any(other.tag in HEADS or other.tag in THINGS for other in before)
+    head = noun or ("" if named else reading.shared_head or reading.before.subject)
+    turned = (reading.joint in ("than", "except")) != (reading.amount == -1)
+    mark = Mark(tag, index, float(QUALITIES.get(tag, 0)) * (-1 if turned else 1), reading.negation, head=head)
+    observed = reading.conditional or any(other.read_as in OBSERVED for other in before)
+    compared = tag == "average" and reading.joint == "than"
+    mark.weak = observed or compared or (tag in SHAPES and head == "target")
+    if tag in ("rough", "inner", "outer"):
+        mark.governor, mark.governor_sign = reading.governor, reading.sign
+    if tag == "rough":
+        inherit(mark, reading.joint, reading.before)
+    if mark.negation == 1 and reading.governor is None and shares_negation(mark, reading.segment, reading.before):
+        mark.negation = -1
+    return mark
+
+
+def _describes_thing(reading: Reading, index: int, token: Token, noun: str) -> bool:
+    """'a wide halo' is still the halo, 'minimal halo' is less of it; 'small parts' say nothing of the outline."""
+    thing = noun in THINGS - {"margin"}
+    amount = thing and token.read_as in AMOUNTS and (token.text, noun) != ("little", "spicule")
+    if is_side_of_thing(reading.tokens, index, noun) or is_about_thing(reading.tokens, index) or amount:
+        reading.amount = QUALITIES[token.tag]
+        return True
+    return thing or (noun == "part" and token.tag in ("small", "large"))
