@@ -19,7 +19,6 @@ What the paper leaves open, and what we chose (every choice is a Config field wh
 * P: several paraphrases an annotator, or M would be the identity and L_text had no positive pairs.
 * What stage 2 trains: `personalise_trains` = "mlp" (the text's reading), "decoder" or "all". With more than the MLP,
   stage 1's loss is kept beside (`latent_weight`), or the population of readers would drift.
-* At use, logits may be averaged over mirrored views of the slice, with one z for all (`views`; ours).
 * At use, a larger bank (`bank_size_inference`) makes a style repeatable; D-Persona does the same.
 
 Ours, off in the paper recipe: `energy_weight` (energy distance between samples and readers, a proper score that
@@ -58,7 +57,6 @@ class Config:
     latent_dim: int = 6
     bank_size: int = 10
     bank_size_inference: int = 10
-    views: Literal[1, 2, 4] = 1
     decoder_hidden: int = 16
     decoder_layers: int = 3
     text_encoder: str = "clip"
@@ -78,13 +76,9 @@ class Config:
     experts_per_step: int = 8
 
 
-MIRRORS = ((), (-1,), (-2,), (-2, -1))
-"""Plane axes that each view flips; a lesion's outline does not depend on them."""
-
-
 @dataclass(frozen=True)
 class Encoded:
-    """features [V, B, F, H, W] of V mirrored views and the prior over z, [B, D]: all that sampling needs of a slice."""
+    """features [B, F, H, W] and the prior over z, [B, D]: all that sampling needs of a slice."""
 
     features: Tensor
     prior: DiagonalGaussian
@@ -120,11 +114,8 @@ class ProSona(Method):
     # -- use ----------------------------------------------------------------------------------------------------------
 
     def encode(self, image: Tensor) -> Encoded:
-        views = 1 if self.training else self.config.views
-        features, bottleneck = self.backbone(torch.cat([image.flip(dims) for dims in MIRRORS[:views]]))
-        prior = self.prior(bottleneck)
-        mean, log_std = (value.unflatten(0, (views, -1)).mean(0) for value in (prior.mean, prior.log_std))
-        return Encoded(features.unflatten(0, (views, -1)), DiagonalGaussian(mean, log_std))
+        features, bottleneck = self.backbone(image)
+        return Encoded(features, self.prior(bottleneck))
 
     def sample(self, encoded: Encoded, noise: Noise, style: Style | None = None) -> Tensor:
         batch, dim = encoded.prior.mean.shape
@@ -133,12 +124,7 @@ class ProSona(Method):
         else:
             bank = noise.normal("bank", batch, (self.config.bank_size_inference, dim)).movedim(2, 1)  # [S, K, B, D]
             z = navigate(style, encoded.prior.place(bank))
-        return probabilities(self._decode(encoded, z))
-
-    def _decode(self, encoded: Encoded, z: Tensor) -> Tensor:
-        """Logits [S, B, L-1, H, W] of z [S, B, D], averaged over the mirrored views."""
-        views = [self.decoder(view, z).flip(dims) for view, dims in zip(encoded.features, MIRRORS)]
-        return views[0] if len(views) == 1 else torch.stack(views).mean(0)
+        return probabilities(self.decoder(encoded.features, z))
 
     def expert_style(self, encoded: Encoded | None, expert: int) -> Style:
         return self.query(self.expert_embeddings[expert][None, None])
@@ -175,7 +161,7 @@ class ProSona(Method):
         encoded = self.encode(batch.image)
         queries, targets = self._styles(batch)
         bank = self._bank(encoded)  # [1, K, B, D]
-        logits = self._decode(encoded, navigate(queries, bank)).squeeze(2)
+        logits = self.decoder(encoded.features, navigate(queries, bank)).squeeze(2)
         terms = {"segmentation": self._segmentation_loss(logits, targets)}
         terms["text"], terms["similarity"] = self._contrast(bank[0])
         loss = terms["segmentation"] + c.text_weight * terms["text"] + c.similarity_weight * terms["similarity"]
@@ -193,7 +179,7 @@ class ProSona(Method):
         posterior = self.posterior(batch.image, seen)
         z = posterior.place(torch.randn_like(posterior.mean))[None]
         z_prior = encoded.prior.place(torch.randn(c.population_samples, *posterior.mean.shape, device=z.device))
-        logits = self._decode(encoded, torch.cat([z, z_prior])).squeeze(2)  # [1 + S, B, H, W]
+        logits = self.decoder(encoded.features, torch.cat([z, z_prior])).squeeze(2)  # [1 + S, B, H, W]
         samples = logits[1:].sigmoid()
         terms = {
             "segmentation": self._segmentation_loss(logits[:1], annotation.movedim(1, 0)),
