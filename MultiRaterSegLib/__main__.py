@@ -24,12 +24,12 @@ Coordinates are R, A, S in mm, as 3D Slicer shows them. """
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command. Returns 0, or 2 after an error that the message explains, or 130 after Ctrl-C."""
     options = _parser().parse_args(_keep_negative_values(sys.argv[1:] if arguments is None else arguments))
-    from .commands.interruptible import STOPPED, run
+    from .commands.interruptible import NOTHING_WRITTEN, STOPPED, run
 
     try:
         run(lambda stop: _execute(options, stop))
-    except Cancelled as stopped:
-        print(stopped, file=sys.stderr)
+    except Cancelled:
+        print(NOTHING_WRITTEN, file=sys.stderr)
         return STOPPED
     except MultiRaterSegError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -142,7 +142,7 @@ def _overlay(percent: np.ndarray) -> np.ndarray:
 
 
 def _upsampled(plane: np.ndarray, view: SliceView, order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x [I'] and y [J'] in mm and values [J', I'] between the pixels of a plane [j, i], around what is not zero there."""
+    """x [n], y [m] in mm and values [m, n] between the pixels of a plane [j, i], around what is not zero in it."""
     where = np.argwhere(plane)
     low, high = where.min(0), where.max(0) + 1
     part = np.pad(plane[low[0] : high[0], low[1] : high[1]], 2)

@@ -5,6 +5,7 @@ The work runs in a second thread; the first one only waits, so it can always hea
 
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -14,10 +15,11 @@ from pathlib import Path
 
 from ..errors import Cancelled
 
-PATIENCE_S = 0.5
+PATIENCE_S = 0.3
 """How long the work may take to notice and to clean up after itself; then the process ends without it."""
 
 STOPPED = 130
+NOTHING_WRITTEN = "Stopped; nothing was written."
 
 
 class Stop:
@@ -33,7 +35,7 @@ class Stop:
     def check(self) -> None:
         """Raises Cancelled once Ctrl-C was pressed."""
         if self.requested:
-            raise Cancelled("Stopped; nothing was written.")
+            raise Cancelled(NOTHING_WRITTEN)
 
     @contextmanager
     def unfinished(self, folder: Path) -> Iterator[None]:
@@ -51,31 +53,32 @@ class Stop:
                 return
             self.close_display()
             _remove(self._unfinished)
-            print("Stopped; nothing was written.", file=sys.stderr, flush=True)
+            print(NOTHING_WRITTEN, file=sys.stderr, flush=True)
             os._exit(STOPPED)
 
 
 def run(work: Callable[[Stop], None]) -> None:
     """Runs `work(stop)`; what it raises is raised here. After Ctrl-C that is Cancelled, or the process ends."""
-    stop, raised = Stop(), []
+    stop, raised, done = Stop(), [], threading.Event()  # Thread.join takes an interrupted wait for the thread's end
 
     def catching():
         try:
             work(stop)
         except BaseException as error:
             raised.append(error)
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=catching, daemon=True)
     try:
-        thread.start()
-        while thread.is_alive():
-            thread.join(0.05)
+        threading.Thread(target=catching, daemon=True).start()
+        while not done.wait(0.05):
+            pass
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not disturb the clean-up
         stop.requested = True
-        thread.join(PATIENCE_S)
-        if thread.is_alive():
+        if not done.wait(PATIENCE_S):
             stop.leave()
-            thread.join()
+            done.wait()
     if raised:
         raise raised[0]
 
