@@ -99,6 +99,21 @@ def test_unknown_words_that_carry_the_request_are_refused(text):
         read(text)
 
 
+MISTAKABLE = "is it spiculated?|how large is it?|segment the largest nodule|conservative versus inclusive|not A1|A1, A3"
+MISTAKABLE += "|exclude everything|nodule - halo|the halo: in or out|smooth but jagged|save everything|whole left lung"
+
+
+@pytest.mark.parametrize("text", MISTAKABLE.split("|"))
+def test_what_is_no_request_for_one_outline_is_refused(text):
+    with pytest.raises(UnsupportedRequest):
+        read(text)
+
+
+def test_a_condition_is_said_to_go_unchecked():
+    notes = WordsEncoder().understand("include the halo if it is dense").notes
+    assert notes == ("The condition after 'if' is not checked.",)
+
+
 def test_refusal_gives_three_suggestions_that_are_themselves_understood():
     with pytest.raises(UnsupportedRequest) as caught:
         read("exclude the vessel")

@@ -66,6 +66,8 @@ def close_whole(reading: Reading) -> None:
     """'the whole lesion' asks for more of it; 'all edges' and 'all readers' do not."""
     if reading.whole:
         ahead = reading.tokens[reading.whole.index :]
-        if next((token.tag for token in ahead if token.tag in HEADS), "") not in ("edge", "person"):
+        noun = next((token.tag for token in ahead if token.tag in HEADS), "")
+        nothing_left = reading.whole.governor == "exclude" and reading.whole.negation == 1  # 'exclude everything'
+        if noun not in ("edge", "person") and not nothing_left:
             reading.emit(reading.whole)
     reading.whole = None

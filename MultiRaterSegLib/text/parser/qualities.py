@@ -1,5 +1,6 @@
 """Adjectives and degrees: how tight, how large, how smooth, and of what."""
 
+from ...errors import UnsupportedRequest
 from .inheritance import inherit, shares_negation
 from .marks import HEADS, QUALITIES, SHAPES, THINGS, Mark
 from .phrases import is_about_thing, is_side_of_thing, noun_of
@@ -25,11 +26,13 @@ def grade(reading: Reading, tag: str) -> None:
 
 
 def qualify(reading: Reading, index: int, token: Token) -> None:
-    """A quality becomes a mark, unless it only describes a thing that has its own."""
+    """A quality becomes a mark, unless it only describes a thing that has its own. Raises UnsupportedRequest."""
     noun = noun_of(reading.tokens, index)
     if token.text in ("inclusive", "exclusive") and reading.tag(index - 1) in THINGS and not noun:
         reading.govern_backwards(1 if token.text == "inclusive" else -1)  # 'halo-inclusive'
         return
+    if noun == "target" and token.tag in ("small", "large") and token.text.endswith("est"):
+        raise UnsupportedRequest(f"'{token.text}' chooses one lesion among others: point at the lesion instead.")
     if token.tag not in SHAPES and _describes_thing(reading, index, token, noun):
         return
     if token.tag == "rough" and any(mark.tag == "smooth" for mark in reading.marks):

@@ -6,12 +6,13 @@ from itertools import pairwise
 from ...errors import UnsupportedRequest
 from ..slots import EXTENT_ONLY, SLOT_NAMES, Slots, Understanding
 from .evidence import collect, settle
-from .marks import HEADS, LIGHT, QUALITIES, THINGS, VERBS
+from .marks import DEGREES, HEADS, LIGHT, QUALITIES, THINGS, VERBS
 from .segments import Segment, split
 from .vocabulary import Token, stems_of, tokenize
 
 NEED_OBJECTS = {*VERBS, "not", "small", "large", "whole"} - {"follow"}
 """Tags whose words must be followed by something that is known here."""
+ASKING = {"is", "are", "was", "were", "does", "did", "why"}
 RANK_EXTENT = {"a1": -1.0, "a2": -1 / 3, "a3": 1 / 3, "a4": 1.0}
 
 
@@ -19,6 +20,7 @@ def understand(prompt: str) -> Understanding:
     """How the sentence is read. Raises UnsupportedRequest, without suggestions."""
     tokens = tokenize(prompt)
     _refuse_foreign(tokens)
+    _refuse_questions(tokens)
     segments = split([token for token in tokens if token.tag not in ("slice", "rank")])
     _refuse_strange_objects(segments)
     _refuse_dashes(segments)
@@ -26,6 +28,8 @@ def understand(prompt: str) -> Understanding:
     between = any(token.tag == "between" for token in tokens)
     values = {name: settle(name, [s for s in statements if s.slot == name], between) for name in SLOT_NAMES}
     ranks = {RANK_EXTENT[token.text] for token in tokens if token.tag == "rank"}
+    if any(token.tag == "rank" and before.tag == "not" for before, token in pairwise(tokens)):
+        raise UnsupportedRequest("'Not' one reader leaves three others: say which.")
     values["extent"] = _with_rank(values["extent"], ranks)
     slots = Slots(**values, per_slice=bool(ranks) or any(token.tag == "slice" for token in tokens))
     if not slots.said:
@@ -51,6 +55,13 @@ def _refuse_foreign(tokens: list[Token]) -> None:
     vague = [token.text for token in tokens if token.tag == "vague"]
     if vague:
         raise UnsupportedRequest(f"'{vague[0]}' does not say what should be in and what should be out.")
+
+
+def _refuse_questions(tokens: list[Token]) -> None:
+    """'is it spiculated?' and 'how large is it' ask; 'could you include the halo?' wants."""
+    first, second = (*tokens, Token("", ""), Token("", ""))[:2]
+    if first.text in ASKING or (first.text == "how" and (second.tag in QUALITIES or second.tag in DEGREES)):
+        raise UnsupportedRequest("It is a question; say what the outline should be like.")
 
 
 def _refuse_dashes(segments: list[Segment]) -> None:
