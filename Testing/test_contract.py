@@ -94,7 +94,9 @@ def test_a_checkpoint_gives_the_same_samples_back(name, tmp_path):
     image = tiny_batch().image
     noise = Noise(0, samples=range(3))
     restored = checkpoint.method.sample(checkpoint.method.encode(image), noise)
-    assert torch.allclose(restored, original.sample(original.encode(image), noise), atol=0.02)  # weights travel as float16
+    assert torch.allclose(
+        restored, original.sample(original.encode(image), noise), atol=0.02
+    )  # weights travel as float16
     assert checkpoint.frame == FRAME
     assert checkpoint.method.experts == original.experts
 

@@ -43,7 +43,9 @@ def test_dilation_and_opening_agree_with_scipy(radius):
     thick = style_targets._dilate(masks, 2)
     for mask, ours in zip(thick, style_targets._open(thick, radius)):
         framed = np.pad(mask.numpy(), 8, constant_values=True)  # beyond the plane counts as inside for an erosion
-        expected = ndimage.binary_dilation(ndimage.binary_erosion(framed, structure, border_value=1)[8:-8, 8:-8], structure)
+        expected = ndimage.binary_dilation(
+            ndimage.binary_erosion(framed, structure, border_value=1)[8:-8, 8:-8], structure
+        )
         assert np.array_equal(ours.numpy(), expected)
 
 
