@@ -213,7 +213,7 @@ def test_ctrl_c_stops_at_once_and_leaves_nothing(moment, scan, model, tmp_path):
     took = time.monotonic() - pressed
     assert process.returncode == 130, errors
     assert errors.splitlines()[-1] == "Stopped; nothing was written."
-    assert took < 5  # well below a second on a machine that is not busy
+    assert took < 20  # under half a second on a free machine; what is interrupted would go on for longer than this
     assert list(tmp_path.iterdir()) == []
 
 
