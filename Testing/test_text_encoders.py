@@ -18,6 +18,21 @@ from MultiRaterSegLib.text import slots as slots_module
 SENTENCES = ["include the halo", "exclude the halo", "conservative segmentation"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def torchvision_operators():
+    """open_clip brings torchvision, whose operators CPU builds of torch lack: then declare them, only for these tests."""
+    try:
+        importlib.import_module("torchvision")
+        yield
+    except ModuleNotFoundError:
+        yield
+    except RuntimeError:
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        yield library  # alive as long as the tests
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
     def refuse(*args, **kwargs):
@@ -139,6 +154,15 @@ def test_identity_names_encoder_dimension_and_weights(encoder):
 def test_unknown_encoder_is_refused_with_the_known_ones():
     with pytest.raises(TextEncoderError, match="words, clip, minilm"):
         make_text_encoder("word2vec")
+
+
+def test_package_that_breaks_on_import_is_one_sentence(monkeypatch, tmp_path):
+    (tmp_path / "open_clip.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "open_clip", raising=False)
+    (tmp_path / "weights.pt").touch()
+    with pytest.raises(TextEncoderError, match="nms does not exist"):
+        make_text_encoder("clip", f"ViT-B-32:{tmp_path / 'weights.pt'}")
 
 
 def test_importing_the_library_does_not_import_transformers():
@@ -295,17 +319,9 @@ def test_installed_minilm_places_paraphrases_closer_than_strangers():
 # -- clip, open_clip format --------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def open_clip():
-    """open_clip imports torchvision, whose operators are absent from CPU builds: declare them, only for these tests."""
-    if importlib.util.find_spec("open_clip") is None:
-        pytest.skip("needs the package open_clip_torch (see docs/text_encoders.md)")
-    library = torch.library.Library("torchvision", "DEF")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    module = importlib.import_module("open_clip")
-    module.kept_alive = library
-    return module
+    return pytest.importorskip("open_clip", reason="needs the package open_clip_torch (see docs/text_encoders.md)")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What pretrained text encoders share: frozen weights with a hash, one vector a sentence, errors that say what to do."""
+"""What pretrained text encoders share: frozen weights with a hash, one vector a sentence, errors that help."""
 
 import hashlib
 import importlib
@@ -56,13 +56,16 @@ def sha256_of(path: Path) -> str:
 
 
 def optional_package(name: str, encoder: str, extra: str) -> ModuleType:
-    """The package, or TextEncoderError naming what to install."""
+    """The package, or TextEncoderError naming what to install.
+
+    A torchvision that does not fit torch makes packages fail with RuntimeError as they are imported.
+    """
     try:
         return importlib.import_module(name)
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:
         raise TextEncoderError(
-            f"Text encoder '{encoder}' needs the package {name} ({error}). Install it with: pip install"
-            f" 'MultiRaterSeg[{extra}]'. The encoder 'words' needs nothing."
+            f"Text encoder '{encoder}' needs the package {name}, which cannot be imported ({error}). Install it with:"
+            f" pip install 'MultiRaterSeg[{extra}]'. The encoder 'words' needs nothing."
         ) from error
 
 
