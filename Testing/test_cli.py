@@ -189,7 +189,8 @@ def test_a_failure_while_writing_leaves_earlier_results_as_they_were(scan, model
 @pytest.mark.parametrize("moment", ["Loading", "outlining: consensus", "writing"])
 def test_ctrl_c_stops_at_once_and_leaves_nothing(moment, scan, model, tmp_path):
     code = (
-        "import sys, time\n"
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell in the background had it ignored
         "sys.path.insert(0, 'Testing')\n"
         "import threshold_model, MultiRaterSegLib.result_files as files\n"
         "slow = lambda *rest: (time.sleep(30), 1)[1]\n"  # stands for native code that hears nothing
