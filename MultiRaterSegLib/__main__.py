@@ -8,7 +8,7 @@ import re
 import sys
 
 from . import __version__
-from .errors import Cancelled, MultiRaterSegError
+from .errors import MultiRaterSegError
 
 NOT_A_DEVICE = "Research use only. Not a medical device."
 BAD_INPUT = 2
@@ -22,15 +22,12 @@ Coordinates are R, A, S in mm, as 3D Slicer shows them. """
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command. Returns 0, or 2 after an error that the message explains, or 130 after Ctrl-C."""
+    """Runs one command. Returns 0, or 2 after an error that the message explains; Ctrl-C ends the process with 130."""
     options = _parser().parse_args(_keep_negative_values(sys.argv[1:] if arguments is None else arguments))
-    from .commands.interruptible import NOTHING_WRITTEN, STOPPED, run
+    from .commands.interruptible import run
 
     try:
         run(lambda stop: _execute(options, stop))
-    except Cancelled:
-        print(NOTHING_WRITTEN, file=sys.stderr)
-        return STOPPED
     except MultiRaterSegError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT

@@ -191,8 +191,12 @@ def _draw_header(page: Page, view: SliceView) -> None:
     place = ", ".join(_signed(axis, value) for axis, value in zip("RAS", made["place_ras"]))
     page.text(GUTTER, 0.16, f"{view.result.label.capitalize()} at {place} mm", 15, weight="bold")
     page.text(GUTTER, 0.46, view.result.volume.source, 10, QUIET)
-    settings = f"Model {made['model']}   seed {made['seed']}   {made['samples']} simulated readers"
-    page.text(page.width - 0.2, 0.22, settings, 10, QUIET, ha="right")
+    trained = (view.result.info or {}).get("trained_for", "")
+    model = f"Model {made['model']}, trained for {trained}" if trained else f"Model {made['model']}"
+    page.text(page.width - 0.2, 0.2, model, 10, QUIET, ha="right")
+    page.text(
+        page.width - 0.2, 0.46, f"{made['samples']} simulated readers, seed {made['seed']}", 10, QUIET, ha="right"
+    )
 
 
 def _signed(axis: str, value: float) -> str:

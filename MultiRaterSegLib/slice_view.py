@@ -12,7 +12,7 @@ from .upright import slice_in_file, slice_position, upright
 
 LUNG_WINDOW = (-1350.0, 150.0)  # HU: width 1500, level -600
 SOFT_TISSUE_WINDOW = (-160.0, 240.0)  # HU: width 400, level 40
-MINIMUM_FIELD_MM = 30.0
+MINIMUM_FIELD_MM = 25.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class SliceView:
         else:
             low = high = self.grid.to_ijk(self.result.consensus.provenance["place_ras"])[:2] * spacing
         edge = (self.grid.size_ijk[:2] - 0.5) * spacing  # what lies beyond was not looked at
-        half = min(max(MINIMUM_FIELD_MM, 1.5 * float((high - low).max()) + 8), *(edge + spacing / 2)) / 2
+        half = min(max(MINIMUM_FIELD_MM, 1.2 * float((high - low).max()) + 10), *(edge + spacing / 2)) / 2
         x, y = np.clip((low + high) / 2, half - spacing / 2, edge - half).tolist()
         return x - half, x + half, y - half, y + half
 

@@ -47,7 +47,7 @@ class Stop:
             self._publishing = True
 
     def leave(self) -> None:
-        """Ends the process, unless files are being moved to where they belong: that is quick, and all or nothing."""
+        """Ends the process, unless files were being moved to where they belong: that is quick, and all or nothing."""
         with self._decision:
             if self._publishing:
                 return
@@ -58,7 +58,7 @@ class Stop:
 
 
 def run(work: Callable[[Stop], None]) -> None:
-    """Runs `work(stop)`; what it raises is raised here. After Ctrl-C that is Cancelled, or the process ends."""
+    """Runs `work(stop)`; what it raises is raised here. After Ctrl-C the process ends, unless the work was done."""
     stop, raised, done = Stop(), [], threading.Event()  # Thread.join takes an interrupted wait for the thread's end
 
     def catching():
@@ -79,6 +79,8 @@ def run(work: Callable[[Stop], None]) -> None:
         if not done.wait(PATIENCE_S):
             stop.leave()
             done.wait()
+        if raised and isinstance(raised[0], Cancelled):
+            stop.leave()  # Python's own way out takes another second to tear the libraries down
     if raised:
         raise raised[0]
 
