@@ -10,6 +10,7 @@ from scipy import ndimage
 from .agreement import diameters, volume_range
 from .consensus import majority
 from .lesion_result import LesionResult
+from .overview_page import AMBER, GAP, GUTTER, HEADER, LINE, PANEL, QUIET, SIDEBAR, TEXT, Page
 from .prediction import Prediction
 from .report import NOT_A_DEVICE
 from .segments import colors_of
@@ -21,13 +22,10 @@ if TYPE_CHECKING:
 
 NOT_DISEASE = "Not probability of disease"
 
-BACKGROUND, TEXT, QUIET, AMBER = "#0E1013", "#F2F4F6", "#9AA3AC", "#FFC857"
 DISAGREEMENT_MAP = "plasma"  # perceptually uniform, and its colours stay apart from grey anatomy
 FULLY_SHOWN = 25.0  # percent of disagreement from which the overlay has its full strength
 OVERLAY_STRENGTH = 0.85
 
-# inches
-PANEL, GAP, GUTTER, SIDEBAR, HEADER, FOOTER, LINE = 2.45, 0.05, 0.42, 3.75, 0.95, 0.42, 0.21
 DPI = 125
 UPSAMPLING = 8
 MIDDLE = 0.5 + 1e-3
@@ -53,31 +51,6 @@ def draw_overview(result: LesionResult) -> "Figure":
     _draw_color_bar(page)
     _draw_footer(page, warnings)
     return page.figure
-
-
-class Page:
-    """A dark page measured in inches from its upper left corner: columns of three panels, and a bar at the right."""
-
-    def __init__(self, columns: int, notes: int):
-        from matplotlib.figure import Figure
-
-        self.width = GUTTER + columns * (PANEL + GAP) + SIDEBAR
-        self.height = HEADER + 3 * (PANEL + GAP) + FOOTER + LINE * notes
-        self.figure = Figure(figsize=(self.width, self.height), facecolor=BACKGROUND)
-        self.sidebar = GUTTER + columns * (PANEL + GAP) + 0.2
-
-    def axes(self, x: float, y: float, width: float, height: float) -> "Axes":
-        bottom = 1 - (y + height) / self.height
-        axes = self.figure.add_axes((x / self.width, bottom, width / self.width, height / self.height))
-        axes.set_axis_off()
-        return axes
-
-    def panel(self, column: int, row: int) -> "Axes":
-        return self.axes(GUTTER + column * (PANEL + GAP), HEADER + row * (PANEL + GAP), PANEL, PANEL)
-
-    def text(self, x: float, y: float, words: str, size: float = 10, color: str = TEXT, **style) -> None:
-        style = {"va": "top", "parse_math": False} | style
-        self.figure.text(x / self.width, 1 - y / self.height, words, fontsize=size, color=color, **style)
 
 
 def _draw_column(page: Page, view: SliceView, column: int, row: int) -> None:
@@ -208,15 +181,19 @@ def _draw_legend(page: Page, view: SliceView) -> None:
     x, y = page.sidebar, HEADER
     page.text(x, y, "Volume: median (5–95 %) of the samples", 9, QUIET)
     page.text(x, y + 0.17, "Outline: longest axial diameter × across it", 9, QUIET)
-    y += 0.5
-    space = min(0.47, (2 * PANEL - 0.5) / len(view.result.outlines))
-    colors = colors_of(view.result)
-    for name, prediction in view.result.outlines.items():
+    entries = [
+        (name, prediction, textwrap.wrap(prediction.title, 37, max_lines=2, placeholder="…"))
+        for name, prediction in view.result.outlines.items()
+    ]
+    needed = sum(0.28 + 0.19 * len(title) for _, _, title in entries)
+    tighter = min(1, (2 * PANEL - 0.5) / needed)
+    y, colors = y + 0.5, colors_of(view.result)
+    for name, prediction, title in entries:
         swatch = page.axes(x, y, 0.32, 0.2)
         swatch.axhline(0.5, color=colors[name], linewidth=3, linestyle=_dashes(prediction, 0.5))
-        page.text(x + 0.42, y, textwrap.shorten(prediction.title, 37, placeholder="…"), 10.5)
-        page.text(x + 0.42, y + 0.19, _size_words(prediction), 9.5, QUIET)
-        y += space
+        page.text(x + 0.42, y, "\n".join(title), 10.5 * tighter)
+        page.text(x + 0.42, y + 0.19 * tighter * len(title), _size_words(prediction), 9.5 * tighter, QUIET)
+        y += (0.28 + 0.19 * len(title)) * tighter
 
 
 def _size_words(prediction: Prediction) -> str:
