@@ -186,7 +186,7 @@ def test_a_failure_while_writing_leaves_earlier_results_as_they_were(scan, model
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT as a terminal on Linux and macOS does")
-@pytest.mark.parametrize("moment", ["Loading", "outlining: consensus", "writing"])
+@pytest.mark.parametrize("moment", ["Loading", "Outlining: consensus", "Writing"])
 def test_ctrl_c_stops_at_once_and_leaves_nothing(moment, scan, model, tmp_path):
     code = (
         "import signal, sys, time\n"
@@ -194,12 +194,12 @@ def test_ctrl_c_stops_at_once_and_leaves_nothing(moment, scan, model, tmp_path):
         "sys.path.insert(0, 'Testing')\n"
         "import threshold_model, MultiRaterSegLib.result_files as files\n"
         "slow = lambda *rest: (time.sleep(30), 1)[1]\n"  # stands for native code that hears nothing
-        f"if {moment!r} == 'writing': files.write_uncertainty = slow\n"
+        f"if {moment!r} == 'Writing': files.write_uncertainty = slow\n"
         "from MultiRaterSegLib.__main__ import main\n"
         "sys.exit(main(sys.argv[1:]))"
     )
     request = ["segment", scan, str(tmp_path / "out"), f"--at={POINT}", "--model", model, "--samples", "5000"]
-    if moment == "writing":
+    if moment == "Writing":
         request[-1] = "2"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *request], cwd=PROJECT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -39,6 +39,7 @@ class Steps:
     def step(self, words: str) -> Callback:
         """Begins a step. The callback it returns takes the share done, and is False once the person wants to stop."""
         self.stop.check()
+        words = words[:1].upper() + words[1:]
         if self.bar:
             self.bar.update(self.task, description=words.replace("[", r"\["), completed=self.done)
         else:
