@@ -263,7 +263,8 @@ def _outline_warnings(masks: np.ndarray, lesion: Lesion) -> tuple[str, ...]:
     order, _ = upright_axes(lesion.grid.affine[:3, :3] / lesion.grid.spacing)
     slices = anybody.any(tuple(2 - axis for axis in order[:2]))
     if slices.sum() < 3:
-        found.append(f"The outline covers only {slices.sum()} slice(s); volumes and 3-D distances are unreliable.")
+        covered = "1 slice" if slices.sum() == 1 else f"{slices.sum()} slices"
+        found.append(f"The outline covers only {covered}; volumes and 3-D distances are unreliable.")
     if slices[[0, -1]].any() and len(slices) > 1:
         found.append("The outline reaches the first or last slice that was looked at. Give a taller box with --roi.")
     if _at_frame_edge(anybody, lesion):

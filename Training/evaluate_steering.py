@@ -86,7 +86,7 @@ def describe(result: dict) -> str:
         f"{100 * slider['monotone']:.1f} % of slices; its range is {slider['range_share']:.2f} of the readers' own "
         f"A1-A4 range (sum over slices; median of slices {slider['median_range_share']:.2f}).",
         "",
-        f"Halo is not just bigger: of what '{slider['halo_sentence']}' adds, {100 * slider['rim_of_halo']:.0f} % is rim; "
+        f"Is halo more than bigger? Of what '{slider['halo_sentence']}' adds, {100 * slider['rim_of_halo']:.0f} % is rim; "
         f"of what '{slider['extent_sentence']}' adds, {100 * slider['rim_of_extent']:.0f} %.",
     ]
     return "\n".join(lines) + "\n"
