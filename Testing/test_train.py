@@ -109,3 +109,13 @@ def test_listing_recipes_is_quick_and_complete():
     )
     for path in list_recipes():
         assert path.stem in listed.stdout
+
+
+@pytest.mark.slow
+def test_the_recipe_that_needs_no_download_runs_on_the_bundled_outlines(tmp_path):
+    """Every bundled nodule of its fold is simulated, those with outlines outside a slice's field included."""
+    few = [f"stage.{stage}.{key}=2" for stage in ("latent", "personalise") for key in ("steps", "validate_every")]
+    settings = [part for value in few for part in ("--set", value)]
+    train = [sys.executable, str(PROJECT / "Training/train.py"), "prosona_simulated", "--out", str(tmp_path / "run")]
+    subprocess.run([*train, *settings], check=True, capture_output=True)
+    assert load_checkpoint(tmp_path / "run").info["recipe"]["data"]["name"] == "simulated"

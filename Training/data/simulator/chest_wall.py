@@ -53,6 +53,10 @@ class ChestWall:
 
     def _height(self, plane: Plane, offset_mm, masks: np.ndarray) -> tuple[float, float]:
         """Distance of the wall from the plane's centre, and where along it the curvature has its foot; mm."""
+        distance = self.nodule_radius_mm + self.gap_mm - np.dot(offset_mm, self.normal)
+        foot = -np.dot(offset_mm, self.tangent)
+        if not masks.any():  # the outlines lie outside this field: nothing to touch or to spare
+            return distance, foot
         share = masks.any((1, 2)).mean()
         agreed = masks.mean(0) >= max(0.25, share / 2)
         rows, columns = np.nonzero(agreed if agreed.any() else masks.any(0))
@@ -61,8 +65,7 @@ class ChestWall:
         outermost = np.percentile(outline @ self.normal, 99)
         if self.attached:
             return outermost, (outline @ self.tangent).mean()
-        distance = self.nodule_radius_mm + self.gap_mm - np.dot(offset_mm, self.normal)
-        return max(distance, outermost + 1.2), -np.dot(offset_mm, self.tangent)  # a free wall covers no outline
+        return max(distance, outermost + 1.2), foot  # a free wall covers no outline
 
     def _fat(self, inside, low, texture) -> np.ndarray:
         """Extrapleural, subcutaneous and intermuscular fat, 0..1 and above."""
