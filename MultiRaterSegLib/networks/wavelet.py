@@ -10,8 +10,8 @@ def haar_dwt(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     Of each 2x2 block (a b / c d): LL its sum, LH what differs between rows, HL between columns, HH across the diagonal,
     all divided by 2.
     """
-    blocks = x.unflatten(-1, (-1, 2)).unflatten(-3, (-1, 2))  # [..., H/2, 2, W/2, 2]
-    (a, b), (c, d) = ((blocks[..., row, :, column] for column in (0, 1)) for row in (0, 1))
+    top, bottom = x.unflatten(-2, (-1, 2)).unbind(-2)  # [..., H/2, W]
+    (a, b), (c, d) = (rows.unflatten(-1, (-1, 2)).unbind(-1) for rows in (top, bottom))
     return (a + b + c + d) / 2, (a + b - c - d) / 2, (a - b + c - d) / 2, (a - b - c + d) / 2
 
 
