@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from contourpy import contour_generator
 from scipy import ndimage
 from scipy.spatial.distance import pdist, squareform
 
@@ -92,6 +91,8 @@ def _outlines_mm(plane: np.ndarray, grid: Grid) -> list[np.ndarray]:
     """Closed outlines [N, 2] in mm of a mask [j, i]; the inner edge of a hole is an outline too, never the longest."""
     if not plane.any():
         return []
+    from contourpy import contour_generator  # here: 3D Slicer compares outlines before anything is installed into it
+
     low, high = (np.array(ends) for ends in zip(*[(a.min(), a.max() + 1) for a in np.nonzero(plane)]))
     part = np.pad(plane[low[0] : high[0], low[1] : high[1]], 1).astype(np.float32)
     lines = contour_generator(z=part).lines(0.5)

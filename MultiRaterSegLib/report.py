@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from . import consensus
 from .agreement import diameters, dice, disagreeing_slices, hd95_mm, volume_range
-from .geometry import Volume
+from .geometry import Grid, Volume
 from .lesion_result import LesionResult
 from .prediction import Prediction
 from .segments import colors_of, id_of
@@ -108,13 +108,13 @@ def report_of(result: LesionResult, notes: Sequence[str] = ()) -> Report:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         label=result.label,
         place_ras_mm=result.consensus.provenance["place_ras"],
-        scan=_scan(result.volume),
+        scan=_scan(result.volume, result.scan),
         outlines=[_outline(result, name, masks) for name in masks],
         pairs=_pairs(result, masks),
         disputed_between="styles" if between_styles else "samples",
         disputed_slices=[
             DisputedSlice(slice=found.slice_number, s_mm=round(found.s_mm, 2), area_mm2=round(found.area_mm2, 2))
-            for found in disagreeing_slices(disputed, result.grid, result.volume.grid)
+            for found in disagreeing_slices(disputed, result.grid, result.scan)
         ],
         disputed_ml=_ml(float((disagreement >= DISPUTED_PERCENT).sum()) * result.grid.voxel_volume_ml),
         in_usual_order=None if len(result.ranked) < 2 else not result.order_warnings,
@@ -158,7 +158,7 @@ def _row(report: Report, outline: Outline) -> dict:
 
 def _outline(result: LesionResult, name: str, masks: dict[str, np.ndarray]) -> Outline:
     prediction, mask = result.outlines[name], masks[name]
-    size, volumes = diameters(mask, result.grid, result.volume.grid), prediction.volumes_ml
+    size, volumes = diameters(mask, result.grid, result.scan), prediction.volumes_ml
     middle, low, high = volume_range(volumes)
     to_consensus = (None, None) if name == "consensus" else _compare(mask, masks["consensus"], result)
     return Outline(
@@ -191,7 +191,7 @@ def _compare(a: np.ndarray, b: np.ndarray, result: LesionResult) -> tuple[float 
     return None if overlap is None else round(overlap, 4), None if distance is None else round(distance, 2)
 
 
-def _scan(volume: Volume) -> Scan:
+def _scan(volume: Volume, grid: Grid) -> Scan:
     context = volume.context
     files = context.get("files", ())
     series = context.get("series_uid")
@@ -201,8 +201,8 @@ def _scan(volume: Volume) -> Scan:
         format=context.get("format", "memory"),
         file_sha256=_sha256(files[0]) if len(files) == 1 and not series else None,
         series_uid=series,
-        size=tuple(volume.grid.size_ijk.tolist()),
-        spacing_mm=tuple(volume.grid.spacing.round(4).tolist()),
+        size=tuple(grid.size_ijk.tolist()),
+        spacing_mm=tuple(grid.spacing.round(4).tolist()),
     )
 
 
