@@ -45,7 +45,7 @@ def _read_token(reading: Reading, index: int, token: Token) -> None:
     elif tag in QUALITIES or tag == "average":
         qualify(reading, index, token)
     elif tag in DEGREES:
-        grade(reading, tag)
+        grade(reading, index, tag)
     else:
         _read_small_word(reading, index, token)
     if tag not in ("filler", "determiner", "not"):
@@ -54,8 +54,9 @@ def _read_token(reading: Reading, index: int, token: Token) -> None:
 
 def _read_small_word(reading: Reading, index: int, token: Token) -> None:
     tag = token.tag
-    if tag == "not":
+    if tag in ("not", "not_so"):
         negate(reading, index, token)
+        reading.too = tag == "not_so"
     elif tag == "missing":
         miss(reading, index)
     elif tag in ("beyond", "within"):
@@ -85,6 +86,8 @@ def _finish(reading: Reading) -> None:
     if reading.mode:
         sign = 1.0 if reading.mode == "beyond" else -1.0
         reading.emit(Mark("limit", end, sign, reading.negation, *reading.excluding()))
+    if reading.too and reading.marks:
+        reading.marks[-1].cautioned, reading.amount = not reading.tells_habit, None  # 'the line zigzags too much'
     if reading.amount == -1 and reading.move:
         reading.move.value = -reading.move.value  # 'shrink less'
     elif reading.amount and not reading.marks and all(token.tag for token in reading.tokens):
@@ -95,6 +98,9 @@ def _finish(reading: Reading) -> None:
     if reading.open_negation:
         for mark in reading.things:
             mark.negation = -1 if mark.loose else mark.negation  # 'the halo is not tumour'
+    if any(token.tag == "bad" for token in reading.tokens):
+        for mark in reading.marks:
+            mark.negation = -mark.negation  # 'a border this frayed is not usable'
     if reading.degree is not None and reading.marks and reading.marks[-1].degree is None:
         reading.marks[-1].degree = reading.degree
 

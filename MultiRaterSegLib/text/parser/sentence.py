@@ -6,13 +6,13 @@ from itertools import pairwise
 from ...errors import UnsupportedRequest
 from ..slots import EXTENT_ONLY, SLOT_NAMES, Slots, Understanding
 from .evidence import collect, settle
-from .marks import DEGREES, HEADS, LIGHT, QUALITIES, THINGS, VERBS
+from .marks import HEADS, LIGHT, QUALITIES, THINGS, VERBS
 from .segments import Segment, split
+from .told import asks, told
 from .vocabulary import Token, stems_of, tokenize
 
-NEED_OBJECTS = {*VERBS, "not", "small", "large", "whole"} - {"follow"}
+NEED_OBJECTS = {*VERBS, "not", "not_so", "small", "large", "whole"} - {"follow"}
 """Tags whose words must be followed by something that is known here."""
-ASKING = {"is", "are", "was", "were", "does", "did", "why"}
 RANK_EXTENT = {"a1": -1.0, "a2": -1 / 3, "a3": 1 / 3, "a4": 1.0}
 
 
@@ -49,6 +49,11 @@ def _with_rank(extent: float | None, ranks: set[float]) -> float | None:
 
 
 def _refuse_foreign(tokens: list[Token]) -> None:
+    amounts = [token.text for token in tokens if token.tag == "amount"]
+    if amounts:
+        raise UnsupportedRequest(f"'{amounts[0]}': reader styles differ in manner; no number can be set.")
+    if any(token.tag == "language" for token in tokens):
+        raise UnsupportedRequest("Only English is understood.")
     foreign = [token.text for token in tokens if token.tag == "foreign"]
     if foreign:
         raise UnsupportedRequest(f"A reader style cannot answer '{foreign[0]}'.")
@@ -58,9 +63,10 @@ def _refuse_foreign(tokens: list[Token]) -> None:
 
 
 def _refuse_questions(tokens: list[Token]) -> None:
-    """'is it spiculated?' and 'how large is it' ask; 'could you include the halo?' wants."""
-    first, second = (*tokens, Token("", ""), Token("", ""))[:2]
-    if first.text in ASKING or (first.text == "how" and (second.tag in QUALITIES or second.tag in DEGREES)):
+    """A question that no other sentence follows: 'why is the rim missing? Add it' ends with a wish."""
+    stops = [index for index, token in enumerate(tokens) if token.tag == "stop"]
+    goes_on = bool(stops) and any(token.tag != "stop" for token in tokens[stops[0] :])
+    if asks(tokens) and not goes_on:
         raise UnsupportedRequest("It is a question; say what the outline should be like.")
 
 
@@ -76,7 +82,9 @@ def _refuse_dashes(segments: list[Segment]) -> None:
 def _refuse_strange_objects(segments: list[Segment]) -> None:
     """An unknown word where the sentence names what to include or exclude, or what to do with it."""
     governed = False
-    for segment in segments:
+    for segment, manner in zip(segments, told(segments)):
+        if manner == "question":
+            continue
         governs = [i for i, token in enumerate(segment.tokens) if token.tag in NEED_OBJECTS]
         listed = governed and segment.joint in ("and", "comma", "except", "but") and not governs
         if segment.joint == "except" or listed:

@@ -1,13 +1,13 @@
 """Words with a meaning: from a sentence to tagged tokens. The words themselves are in vocabulary.toml."""
 
-import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-NEGATED = re.compile(r"\b(do|does|did|should|would|could|must|need|is|are|was|were|has|have|had)(?:n[' ]?t|'nt)\b")
-TOKEN = re.compile(r"[a-z0-9]+(?:[.,]\d+)?%?|[,.;:!?()+&=%–]")
+from .plain import join_particles, plain_words
+
 SUFFIXES = (
     *(("ies", "y"), ("es", ""), ("s", ""), ("ied", "y"), ("ed", ""), ("ed", "e"), ("ing", ""), ("ing", "e")),
     *(("ily", "y"), ("ly", ""), ("iest", "y"), ("ier", "y"), ("est", ""), ("est", "e"), ("er", ""), ("er", "e")),
@@ -27,7 +27,7 @@ class Token:
 
 def tokenize(text: str) -> list[Token]:
     """A sentence as tagged tokens; the longest entry of the vocabulary wins at each place."""
-    words = TOKEN.findall(_plain(text))
+    words = join_particles(plain_words(text), _tag_of)
     tokens, position = [], 0
     while position < len(words):
         length, token = _match(words, position)
@@ -36,18 +36,17 @@ def tokenize(text: str) -> list[Token]:
     return tokens
 
 
-def _plain(text: str) -> str:
-    """Lower case, no contractions, no hyphens inside words; signs before a word become words."""
-    text = text.lower().replace("’", "'").replace("‐", "-").replace("‑", "-")
-    text = re.sub(r"\bcan(?:not|'?t)\b", "can not", text)
-    text = re.sub(r"\bwon'?t\b", "will not", text)
-    text = re.sub(r"\b(incl|excl|approx|vs|resp|i\.e|e\.g)\.", r"\1", text)
-    text = NEGATED.sub(r"\1 not", text)
-    text = re.sub(r"'(?:re|s|m|ve|d|ll)\b", "", text)
-    text = re.sub(r"\bw/o\b", "without", re.sub(r"\bw/(?!\w*o\b)", "with ", text))
-    text = re.sub(r"(?<![\w)])[-−](?=[a-z])", " minus ", text)
-    text = re.sub(r"\s[-–—−]\s|[–—]", " – ", text)
-    return re.sub(r"(?<=\w)[-−'](?=\w)", " ", text).replace("/", " or ")
+def _tag_of(words: Sequence[str]) -> str:
+    """The tag of the entry that just these words form, inflected or not."""
+    return _tag_of_phrase(" ".join(words))
+
+
+@cache
+def _tag_of_phrase(phrase: str) -> str:
+    words = phrase.split()
+    first, *rest = [stems_of(word) for word in words]
+    listed = (item for start in first for item in entries().get(start, ()) if len(item[0]) == len(words))
+    return next((tag for entry, tag in listed if all(part in stem for part, stem in zip(entry[1:], rest))), "")
 
 
 def _match(words: list[str], position: int) -> tuple[int, Token]:
@@ -67,7 +66,7 @@ def _match(words: list[str], position: int) -> tuple[int, Token]:
     if first in RANKS:
         return 1, Token(first, "rank", first)
     if any(letter.isdigit() for letter in first) or "%" in first:
-        return 1, Token(first, "foreign")
+        return 1, Token(first, "amount")
     corrected = _correct(first)
     return 1, Token(first, single_words()[corrected] if corrected else "", corrected)
 
