@@ -41,6 +41,15 @@ def energy_distance(samples: Tensor, masks: Tensor, epsilon: float = 1.0) -> Ten
     return 2 * to_masks - among
 
 
+def marginal_loss(samples: Tensor, masks: Tensor) -> Tensor:
+    """How far the samples' mean [S, B, H, W] -> [B, H, W] is from the share of raters [B, M, H, W] that include a pixel.
+
+    Soft Dice and cross-entropy (both least where the two are equal), weighted as the losses of single masks are.
+    """
+    mean, share = samples.mean(0), masks.mean(1)
+    return dice_loss(mean, share) + 10 * F.binary_cross_entropy(mean.clamp(1e-6, 1 - 1e-6), share)
+
+
 def boundary_loss(samples: Tensor, masks: Tensor) -> Tensor:
     """L_bound (ProSona section 2.1; D-Persona): Dice loss of the samples' intersection and union with the raters'.
 

@@ -13,6 +13,9 @@ from torch.nn import functional as F
 HALO_BAND = (0.25, 0.70)
 """Intensities that count as hazy rim, as shares of the way from the surroundings to the lesion's core."""
 
+MIN_PIXELS, MIN_RIM_PIXELS = 12, 4
+"""Outlines and rims smaller than this have no roughness or share worth comparing."""
+
 
 @dataclass(frozen=True)
 class Regions:
@@ -86,6 +89,22 @@ def roughness(mask: Tensor) -> Tensor:
     perimeter = (dx.square() + dy.square() + 1e-12).sqrt().sum((-2, -1))
     area = soft.sum((-2, -1)).clamp(min=1)
     return (perimeter.square() / (4 * torch.pi * area)).view(shape[:-2])
+
+
+def change(slot: str, less: Tensor, more: Tensor, rim: Tensor) -> tuple[Tensor, Tensor]:
+    """What a slot's word moves, from one mask or probability map [..., H, W] to another: amount [...], and where it counts.
+
+    extent: log ratio of areas. halo: difference of rim shares (where there is a rim). spiculation: log ratio of
+    roughnesses (where both masks are more than a few pixels).
+    """
+    areas = less.sum((-2, -1)), more.sum((-2, -1))
+    drawn = (areas[0] > MIN_PIXELS) & (areas[1] > MIN_PIXELS)
+    if slot == "halo":
+        has_rim = (rim.sum((-2, -1)) >= MIN_RIM_PIXELS).expand_as(drawn)
+        return rim_share(more, rim) - rim_share(less, rim), has_rim
+    if slot == "spiculation":
+        return roughness(more).log() - roughness(less).log(), drawn
+    return (areas[1] + 1).log() - (areas[0] + 1).log(), drawn
 
 
 def _blur(x: Tensor, sigma: float) -> Tensor:

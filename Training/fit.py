@@ -8,6 +8,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
@@ -39,7 +40,7 @@ def train(
     training, validation = data.split_patients(recipe.data.validation_share, recipe.seed)
     method = METHODS[recipe.method](recipe.model, data.channels, data.labels, data.experts)
     if start_from is not None:
-        method.load_state_dict(load_file(str(start_from)))
+        _start_from(method, start_from)
     info = {
         "modality": data.modality,
         "trained_for": data.description,
@@ -69,6 +70,18 @@ def train(
         save_checkpoint(place / "best.safetensors", method, recipe.frame, info | {"stage": stage.name})
         (place / "done").touch()
     return save_checkpoint(folder / "best.safetensors", method, recipe.frame, info)
+
+
+def _start_from(method: Method, path: Path) -> None:
+    """Raises DataError when the file holds no weights of this method."""
+    try:
+        method.load_state_dict(load_file(str(path)))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(
+            f"'{path}' cannot be what training starts from: {reason} Give the weights (.safetensors) of a run of the "
+            "same method with the same [model]."
+        ) from error
 
 
 def fit_stage(

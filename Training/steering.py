@@ -11,12 +11,11 @@ from MultiRaterSegLib.checkpoint import Checkpoint
 from MultiRaterSegLib.errors import UnsupportedRequest
 from MultiRaterSegLib.method import Batch
 from MultiRaterSegLib.noise import Noise
-from MultiRaterSegLib.style_targets import Regions, regions, rim_share, roughness
+from MultiRaterSegLib.style_targets import MIN_RIM_PIXELS, Regions, regions, rim_share, roughness
 
 from .data.slices import Slices
 from .validation import plain_batches
 
-MIN_RIM_PIXELS = 4
 FINER = 4
 """Contours are drawn on a grid this much finer than the frame."""
 

@@ -22,8 +22,10 @@ What the paper leaves open, and what we chose (every choice is a Config field wh
 * At use, a larger bank (`bank_size_inference`) makes a style repeatable; D-Persona does the same.
 
 Ours, off in the paper recipe: `energy_weight` (energy distance between samples and readers, a proper score that
-calibrates the diversity), cross-entropy beside Dice, and targets for words beyond size (halo, spiculation, smoothness),
-measured on the readers' masks and the image (see style_targets).
+calibrates the diversity), `marginal_weight` (the samples' mean against the share of readers, pixel by pixel),
+cross-entropy beside Dice, targets for words beyond size (halo, spiculation, smoothness), measured on the readers' masks
+and the image (see style_targets), and `steering_weight`: a sentence and its opposite, on the same image, must differ in
+the measured property by a margin. Samples of the population are a low-discrepancy sequence (Noise.spread).
 """
 
 from collections.abc import Sequence
@@ -35,13 +37,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..losses import boundary_loss, cross_entropy, dice_loss, energy_distance, pairwise_contrast
+from ..losses import boundary_loss, cross_entropy, dice_loss, energy_distance, marginal_loss, pairwise_contrast
 from ..method import Batch, Expert, Method, Stage, Style
 from ..networks.backbone import CompactUNet, ResNetUNet
 from ..networks.latent import DiagonalGaussian, GaussianHead, LatentDecoder, PosteriorNet, probabilities
 from ..noise import Noise
-from ..style_targets import regions, smoothed, with_halo, with_strands, without_halo
-from ..text import Slots, TrainingPrompt, Understanding, make_text_encoder, training_prompts
+from ..style_targets import Regions, change, regions, smoothed, with_halo, with_strands, without_halo
+from ..text import Slots, TrainingPrompt, Understanding, make_text_encoder, opposites, training_prompts
+
+STEERED = {"extent": 0.3, "halo": 0.4, "spiculation": 0.3}
+"""Slots whose opposites are compared in training, and by how much full-strength ones should differ (see `change`)."""
+
+SHARPNESS = 4.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,9 @@ class Config:
     personalise_trains: Literal["mlp", "decoder", "all"] = "mlp"
     latent_weight: float = 0.0
     prompts_per_step: int = 0
+    opposites_per_step: int = 0
+    steering_weight: float = 0.0
+    marginal_weight: float = 0.0
     experts_per_step: int = 8
 
 
@@ -120,7 +130,7 @@ class ProSona(Method):
     def sample(self, encoded: Encoded, noise: Noise, style: Style | None = None) -> Tensor:
         batch, dim = encoded.prior.mean.shape
         if style is None:
-            z = encoded.prior.place(noise.normal("latent", batch, (dim,)))
+            z = encoded.prior.place(noise.spread("latent", batch, dim))
         else:
             bank = noise.normal("bank", batch, (self.config.bank_size_inference, dim)).movedim(2, 1)  # [S, K, B, D]
             z = navigate(style, encoded.prior.place(bank))
@@ -159,12 +169,17 @@ class ProSona(Method):
         c = self.config
         self._embed_experts()
         encoded = self.encode(batch.image)
-        queries, targets = self._styles(batch)
+        found = regions(batch.image[:, 0], batch.masks)
+        pairs = self._draw_opposites()
+        queries, targets = self._styles(batch, found, pairs)
         bank = self._bank(encoded)  # [1, K, B, D]
         logits = self.decoder(encoded.features, navigate(queries, bank)).squeeze(2)
         terms = {"segmentation": self._segmentation_loss(logits, targets)}
         terms["text"], terms["similarity"] = self._contrast(bank[0])
         loss = terms["segmentation"] + c.text_weight * terms["text"] + c.similarity_weight * terms["similarity"]
+        if pairs:
+            terms["steering"] = self._steering_loss(logits[-2 * len(pairs) :], pairs, found.rim)
+            loss = loss + c.steering_weight * terms["steering"]
         if c.latent_weight:
             latent = self._latent_loss(batch, encoded)
             loss = loss + c.latent_weight * latent.pop("loss")
@@ -186,8 +201,15 @@ class ProSona(Method):
             "kl": posterior.kl(encoded.prior).mean(),
             "bound": boundary_loss(samples, batch.masks),
             "energy": energy_distance(samples, batch.masks),
+            "marginal": marginal_loss(samples, batch.masks),
         }
-        weights = {"segmentation": 1.0, "kl": c.kl_weight, "bound": c.bound_weight, "energy": c.energy_weight}
+        weights = {
+            "segmentation": 1.0,
+            "kl": c.kl_weight,
+            "bound": c.bound_weight,
+            "energy": c.energy_weight,
+            "marginal": c.marginal_weight,
+        }
         return {"loss": sum(weights[name] * value for name, value in terms.items()), **terms}
 
     def _segmentation_loss(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -201,19 +223,44 @@ class ProSona(Method):
         noise = torch.randn(1, self.config.bank_size, batch, dim, device=encoded.features.device)
         return encoded.prior.place(noise)
 
-    def _styles(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Queries [N, 1, D] and their target masks [N, B, H, W]: some experts, one between two, and some prompts."""
+    def _styles(self, batch: Batch, found: Regions, pairs: Sequence[tuple[str, int, int]]) -> tuple[Tensor, Tensor]:
+        """Queries [N, 1, D] and their target masks [N, B, H, W]: some experts, one between two, some prompts, and the
+        two sentences of each pair of opposites at the end."""
         everybody = torch.randperm(len(self.experts))[: self.config.experts_per_step].tolist()
         queries = [self.query(self.expert_embeddings[e][None]) for e in everybody]
         targets = [_expert_mask(batch, self.experts[e].name) for e in everybody]
-        if self.config.prompts_per_step:
+        if self.config.prompts_per_step or pairs:
             query, target = self._between_experts(batch)
             queries, targets = [*queries, query], [*targets, target]
-            found = regions(batch.image[:, 0], batch.masks)
-            for index in torch.randint(len(self._prompts), (self.config.prompts_per_step,)).tolist():
+            prompts = torch.randint(len(self._prompts), (self.config.prompts_per_step,)).tolist()
+            for index in [*prompts, *(index for _, less, more in pairs for index in (less, more))]:
                 queries.append(self.query(self._prompt_embeddings[index][None].to(batch.image.device)))
                 targets.append(_described_mask(batch, self.experts, self._prompts[index].slots, found))
         return torch.stack(queries), torch.stack(targets)
+
+    def _draw_opposites(self) -> list[tuple[str, int, int]]:
+        """Pairs of training sentences that say the opposite about one slot: (slot, less, more)."""
+        pairs = []
+        for _ in range(self.config.opposites_per_step):
+            slot = _pick(STEERED)
+            less, more = _pick(self._opposites[slot])
+            pairs.append((slot, _pick(less), _pick(more)))
+        return pairs
+
+    def _steering_loss(self, logits: Tensor, pairs: Sequence[tuple[str, int, int]], rim: Tensor) -> Tensor:
+        """How far opposites fall short of their margin: logits [2 P, B, H, W], less before more -> scalar.
+
+        Maps are sharpened, since what counts is where the outline runs, not how sure the map is. A weak word owes a
+        part of the margin only.
+        """
+        maps = (SHARPNESS * logits).sigmoid()
+        short = []
+        for (slot, less, more), (low, high) in zip(pairs, maps.unflatten(0, (-1, 2))):
+            said = [getattr(self._prompts[index].slots, slot) for index in (less, more)]
+            amount, counts = change(slot, low, high, rim)
+            wanted = STEERED[slot] * (said[1] - said[0]) / 2
+            short.append((F.relu(wanted - amount) * counts).sum() / counts.sum().clamp(min=1))
+        return torch.stack(short).mean()
 
     def _between_experts(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """A query on the line from the first to the last expert of a group, and the mean mask of its neighbours."""
@@ -246,6 +293,10 @@ class ProSona(Method):
     @cached_property
     def _prompts(self) -> list[TrainingPrompt]:
         return training_prompts()
+
+    @cached_property
+    def _opposites(self) -> dict[str, list[tuple[list[int], list[int]]]]:
+        return {slot: opposites(self._prompts, slot) for slot in STEERED}
 
     @cached_property
     def _prompt_embeddings(self) -> Tensor:
@@ -286,12 +337,18 @@ def navigate(query: Tensor, bank: Tensor) -> Tensor:
     return (scores.softmax(1) * bank).sum(1)
 
 
+def _pick(choices):
+    """One of them (of a dictionary, one of its keys), by torch's random numbers."""
+    choices = list(choices)
+    return choices[int(torch.randint(len(choices), ()))]
+
+
 def _expert_mask(batch: Batch, expert: str) -> Tensor:
     """[B, H, W]: the mask of the rater who stands for this expert."""
     return batch.masks[torch.arange(len(batch.masks), device=batch.masks.device), batch.targets[expert]]
 
 
-def _described_mask(batch: Batch, experts: Sequence[Expert], slots: Slots, found) -> Tensor:
+def _described_mask(batch: Batch, experts: Sequence[Expert], slots: Slots, found: Regions) -> Tensor:
     """[B, H, W] in [0, 1]: the mask that a sentence's slots describe, made of what the readers drew.
 
     Extent (and margin and size, which can only change it) picks the reader at that rank, else the majority; halo and

@@ -1,7 +1,8 @@
 """Sentences to train with: each with its slots and, where it stands for one, the reader style."""
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
 from fractions import Fraction
 from importlib import resources
 
@@ -25,6 +26,17 @@ def training_prompts() -> list[TrainingPrompt]:
         for group in tomllib.loads(text)["group"]
         for sentence in group["sentences"]
     ]
+
+
+def opposites(prompts: Sequence[TrainingPrompt], slot: str) -> list[tuple[list[int], list[int]]]:
+    """Sentences that differ in the sign of one slot and in nothing else: ([those with less], [those with more]) each."""
+    groups: dict[tuple, tuple[list[int], list[int]]] = {}
+    for index, prompt in enumerate(prompts):
+        value = getattr(prompt.slots, slot)
+        if value:
+            same_but_for_sign = replace(prompt.slots, **{slot: abs(value)})
+            groups.setdefault(astuple(same_but_for_sign), ([], []))[int(value > 0)].append(index)
+    return [group for group in groups.values() if all(group)]
 
 
 def _slots(table: dict[str, str | bool]) -> Slots:
