@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from results import PART, SCAN, ball, prediction, result
 
+from MultiRaterSegLib.lesion_result import Look
 from MultiRaterSegLib.report import Report, report_of, write_csv, write_json
 from MultiRaterSegLib.segments import colors_of, segments_of
 
@@ -139,3 +140,18 @@ def test_many_styles_still_have_colours_of_their_own():
     experts = {f"r{n}": prediction((5,), f"R{n}", {"style": "expert", "expert": f"r{n}"}, PART) for n in range(9)}
     colors = colors_of(replace(made, styles=experts, ranked=()))
     assert len(set(colors.values())) == 10
+
+
+def test_an_expert_keeps_its_colour_whichever_styles_are_asked_for():
+    made = result()
+    offered = ("conservative", "restrained", "generous", "inclusive")
+    alone = replace(made, styles={"inclusive": made.styles["inclusive"]}, ranked=(), experts=offered)
+    assert colors_of(alone) == {"consensus": "#FFFFFF", "inclusive": "#D55E00"}
+    assert colors_of(replace(made, experts=offered))["conservative"] == "#56B4E9"
+
+
+def test_what_is_shown_already_keeps_its_id_and_colour():
+    made = result()
+    shown = replace(made, looks={"tight outline": Look("prompt_7", "#123456")})
+    assert colors_of(shown)["tight outline"] == "#123456"
+    assert "prompt_7" in [segment.id for segment in segments_of(shown)]
