@@ -289,3 +289,9 @@ def test_a_screenshot_has_the_size_of_the_panel_and_text_in_it(bridge, toy, tmp_
         if image.pixelColor(x, y).lightness() < 100
     ]
     assert len(dark) > 30
+
+
+def test_size_hints_are_properties_too(qt):
+    label, table = qt.QLabel("words"), qt.QTableWidget(1, 1)
+    assert label.sizeHint.width() > 10
+    assert table.horizontalHeader().sizeHint.height() > 10

@@ -37,7 +37,7 @@ SIGNAL_TYPES = {"bool": bool, "int": int, "double": float, "QString": str}
 @cache
 def classes() -> dict[str, dict]:
     """Class name -> base, header, properties (name -> C++ type), signals, methods, constants."""
-    empty = {"properties": {}, "signals": [], "methods": [], "constants": []}
+    empty = {"properties": {}, "signals": [], "methods": [], "constants": [], "returns": {}}
     return {name: empty | entry for name, entry in tomllib.loads(PATH.read_text()).items()}
 
 

@@ -47,7 +47,7 @@ class ctkCollapsibleButton(declared("ctkCollapsibleButton", QtWidgets.QAbstractB
         head = QtCore.QSize(self.fontMetrics().horizontalAdvance(self.text) + 40, self._header())
         if not self.isChecked():
             return head + QtCore.QSize(0, self.collapsedHeight)
-        return super().sizeHint().expandedTo(head)
+        return QtWidgets.QWidget.sizeHint(self).expandedTo(head)
 
     def minimumSizeHint(self):
         open_ = self.isChecked() and self.layout() is not None
@@ -297,7 +297,7 @@ class ctkFittedTextBrowser(QtWidgets.QTextBrowser):
         return round(document.size().height()) + 2 * self.frameWidth()
 
     def sizeHint(self):
-        return QtCore.QSize(super().sizeHint().width(), self.heightForWidth(self.width))
+        return QtCore.QSize(QtWidgets.QTextBrowser.sizeHint(self).width(), self.heightForWidth(self.width))
 
     minimumSizeHint = sizeHint
 

@@ -11,7 +11,6 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 KITS = (QtCore, QtGui, QtWidgets)
 STATIC = {"singleShot"}  # QTimer.singleShot is a property and a static method; on the class the method wins
-VIRTUAL = {"sizeHint", "minimumSizeHint"}  # Qt itself calls these on our subclasses, so they stay methods
 GIVERS = {  # methods that hand out objects that Qt made, which must understand connect("signal(type)", f) too
     QtWidgets.QMenu: ["addAction", "addMenu"],
     QtWidgets.QMessageBox: ["addButton", "button"],
@@ -63,12 +62,20 @@ def properties_of(kind: type) -> dict[str, QtCore.QMetaProperty]:
     return {prop.name(): prop for prop in own}
 
 
+def all_properties(kind: type) -> set[str]:
+    """The names of a class's properties, inherited ones included."""
+    return {kind.staticMetaObject.property(i).name() for i in range(kind.staticMetaObject.propertyCount())}
+
+
 def teach() -> None:
     """Change PySide6's classes in this process. Done once; a second call changes nothing."""
     if isinstance(inspect.getattr_static(QtCore.QObject, "objectName"), QtProperty):
         return
     for kind in qt_classes().values():
-        for name in properties_of(kind):
+        for name in {
+            *properties_of(kind),
+            *(all_properties(kind) & set(vars(kind))),
+        }:  # also where C++ overrides a getter
             _show_as_attribute(kind, name)
         if "__init__" in vars(kind):
             kind.__init__ = _understanding_strings(kind.__init__)
@@ -83,7 +90,7 @@ def teach() -> None:
 def _show_as_attribute(kind: type, name: str) -> None:
     own = vars(kind)
     original = own.get(name)
-    if isinstance(original, QtCore.Signal) or name in VIRTUAL:
+    if isinstance(original, (QtCore.Signal, QtProperty)):
         return
     reader = original if original is not None and name not in STATIC else None
     for prefix in ("is", "has"):
