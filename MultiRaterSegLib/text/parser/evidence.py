@@ -6,9 +6,9 @@ from ...errors import UnsupportedRequest
 from .grammar import read_segment
 from .inheritance import Carried
 from .marks import Mark
-from .phrases import refers_back
 from .segments import Segment, shared_head
 from .told import told
+from .verbs import refers_back
 
 SLOT_OF = {
     "halo": "halo",

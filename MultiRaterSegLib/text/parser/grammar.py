@@ -8,12 +8,12 @@ becomes a mark unless it governs a thing. A segment without a verb inherits that
 
 from .inheritance import Carried, hand_on
 from .marks import DEGREES, QUALITIES, THINGS, VERBS, Mark
-from .nouns import close_whole, mention, open_whole
+from .nouns import close_whole, is_object, mention, open_whole
 from .phrases import names_things
 from .qualities import DEGREE_VALUES, grade, qualify
 from .reading import Reading
 from .segments import Segment
-from .verbs import govern, is_particle, miss, move, negate
+from .verbs import govern, is_particle, loses_lesion, miss, move, negate
 from .vocabulary import Token
 
 
@@ -42,6 +42,8 @@ def _read_token(reading: Reading, index: int, token: Token) -> None:
         govern(reading, index, token)
     elif tag in THINGS:
         mention(reading, index, token)
+    elif token.text == "lung" and is_object(reading, index):
+        mention(reading, index, Token(token.text, "surroundings"))
     elif tag in QUALITIES or tag == "average":
         qualify(reading, index, token)
     elif tag in DEGREES:
@@ -83,6 +85,8 @@ def _finish(reading: Reading) -> None:
     waits = reading.governor in ("include", "exclude") or reading.open_negation
     if waits and not reading.marks and reading.before.waiting:
         reading.govern_backwards(reading.sign)  # 'when in doubt, exclude'
+    if not reading.marks and loses_lesion(reading):
+        reading.emit(Mark("limit", end, reading.sign * reading.contrast(), reading.negation))
     if reading.mode:
         sign = 1.0 if reading.mode == "beyond" else -1.0
         reading.emit(Mark("limit", end, sign, reading.negation, *reading.excluding()))

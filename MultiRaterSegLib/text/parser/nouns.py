@@ -1,7 +1,7 @@
 """Things that can be in or out of the outline, and 'everything'."""
 
 from .inheritance import inherit
-from .marks import HEADS, Mark
+from .marks import DEGREES, HEADS, Mark
 from .phrases import calls, describes_lesion
 from .reading import Reading
 from .vocabulary import Token
@@ -49,7 +49,9 @@ def _belongs_to_neighbour(reading: Reading, index: int, token: Token) -> bool:
         described = before in ("halo", "core") or any(mark.head == "margin" for mark in reading.marks)
         return described or _is_place(reading, index)
     if token.tag == "layer":  # 'hazy layer', 'a layer of haze'
-        return before in ("halo", "core") or (index + 1 < len(reading.tokens) and reading.tokens[index + 1].text == "of")
+        return before in ("halo", "core") or (
+            index + 1 < len(reading.tokens) and reading.tokens[index + 1].text == "of"
+        )
     if token.tag == "sure" and reading.things and reading.things[-1].tag == "spicule":
         reading.things[-1].governor = "with"  # 'leave the corners sharp'
         return True
@@ -87,9 +89,17 @@ def _soften(reading: Reading, mark: Mark) -> None:
         mark.mode = "beyond"  # 'stop where the halo ends'
 
 
+def is_object(reading: Reading, index: int) -> bool:
+    """'avoid lung', 'rather than adding lung', not 'in the lung'."""
+    before = [token for token in reading.tokens[:index] if token.tag not in ("determiner", *DEGREES)]
+    return bool(before) and before[-1].tag in ("include", "exclude", "not")
+
+
 def open_whole(reading: Reading, index: int) -> None:
     """'everything', 'all', 'entire' ask for more of the lesion, unless a thing takes them up ('all spicules')."""
-    smoothed = reading.marks and reading.marks[-1].tag == "smooth" and reading.marks[-1].index == index - 1
+    last = reading.marks[-1] if reading.marks else None
+    object_is_next = last and all(token.tag == "determiner" for token in reading.tokens[last.index + 1 : index])
+    smoothed = object_is_next and last.tag == "smooth"
     if not smoothed:  # 'round everything off'
         reading.whole = Mark("whole", index, reading.contrast(), reading.negation, *reading.excluding())
 

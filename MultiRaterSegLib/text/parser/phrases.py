@@ -64,14 +64,3 @@ def describes_lesion(before: Sequence[Token]) -> bool:
     seen = [token for token in before if token.text in COPULA or token.read_as in HAVING]
     subject = before and (before[0].text == "there" or any(token.tag == "target" for token in before))
     return bool(seen and subject) and not any(token.tag in ("include", "exclude") for token in before)
-
-
-def refers_back(reading: "Reading") -> bool:
-    """'take it off', 'put them back': a pronoun is the object of a verb that decides what is in."""
-    governed = reading.governor in ("include", "exclude", "follow", "missing", "fill")
-    if not governed or reading.marks or reading.governor_index < 0:
-        return False
-    verb = reading.tokens[reading.governor_index]
-    if verb.read_as in ("draw", "mark", "render", "depict", "measure", "want", "prefer", "favour", "favor"):
-        return reading.negation == -1
-    return any(token.text in ("it", "them", "those") for token in reading.tokens[reading.governor_index :])

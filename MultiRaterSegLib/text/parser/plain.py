@@ -18,7 +18,8 @@ PARTING = {
     **dict.fromkeys(("grow", "shrink", "smooth", "rough", "tight", "generous"), False),
     **dict.fromkeys(("include", "exclude", "fill"), True),
 }
-"""Tags of the particle verbs that are put together; True: only around a pronoun, since particles do the rest."""
+"""Tags of the particle verbs that are put together; True: only around a pronoun or the lesion, since particles do
+the rest."""
 
 
 def plain_words(text: str) -> list[str]:
@@ -62,4 +63,5 @@ def join_particles(words: Sequence[str], tag_of: Callable[[Sequence[str]], str])
 def _parted(words: Sequence[str], start: int, end: int, tag_of: Callable[[Sequence[str]], str]) -> bool:
     tag = tag_of([words[start], words[end]])
     pronoun = end == start + 2 and words[start + 1] in PRONOUNS
-    return tag in PARTING and (pronoun or not PARTING[tag])
+    lesion = any(tag_of([word]) == "target" for word in words[start + 1 : end])
+    return tag in PARTING and (pronoun or lesion or not PARTING[tag])

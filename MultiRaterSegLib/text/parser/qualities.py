@@ -11,7 +11,7 @@ DEGREE_VALUES = {"mild": 1 / 3, "second": 1 / 3, "third": -1 / 3, "strong": 1.0}
 """'slightly' and 'second smallest' of four readers are a third; the third smallest leans the other way."""
 AMOUNTS = {"minimal", "minimum", "maximal", "maximum", "little", "scant", "ample", "abundant"}
 OBSERVED = {"look", "seem", "appear"}
-TENDENCIES = ("ation", "ing", "ness", "ity", "ism", "recall", "restraint")
+TENDENCIES = ("ation", "ing", "ness", "ity", "ism", "recall", "restraint", "positives", "negatives")
 """Endings of nouns for a quality, which can themselves be increased or reduced: 'less smoothing'."""
 
 

@@ -37,7 +37,7 @@ def understand(prompt: str) -> Understanding:
             "It names nothing that a reader style can change: how tight or generous the outline is, the ground-glass"
             " halo, spiculation, margin, size."
         )
-    return Understanding(prompt, slots, _notes(slots, tokens), _not_understood(tokens))
+    return Understanding(prompt, slots, _notes(slots, tokens, segments), _not_understood(tokens))
 
 
 def _with_rank(extent: float | None, ranks: set[float]) -> float | None:
@@ -124,11 +124,16 @@ def _strange_verb(tokens: Sequence[Token]) -> str:
     return ""
 
 
-def _notes(slots: Slots, tokens: list[Token]) -> tuple[str, ...]:
+def _notes(slots: Slots, tokens: list[Token], segments: list[Segment]) -> tuple[str, ...]:
     extent_only = [f"'{name}' can only change the extent of the outline." for name in EXTENT_ONLY if name in slots.said]
     corrected = [f"'{t.text}' was read as '{t.read_as}'." for t in tokens if t.tag and _was_corrected(t)]
     conditions = [f"The condition after '{t.text}' is not checked." for t in tokens if t.tag == "if"]
-    return (*extent_only, *corrected, *conditions)
+    complaints = [
+        f"'{' '.join(token.text for token in segment.tokens)}' was read as a complaint: it asks for the opposite."
+        for segment, manner in zip(segments, told(segments))
+        if manner == "fault"
+    ]
+    return (*extent_only, *corrected, *conditions, *complaints)
 
 
 def _was_corrected(token: Token) -> bool:

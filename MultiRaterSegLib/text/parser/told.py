@@ -8,22 +8,38 @@ from .segments import Segment
 from .vocabulary import Token
 
 ASKING = {"is", "are", "was", "were", "does", "did", "why"}
-OPEN_QUESTIONS = {"what", "where", "who", "which"}
+OPEN_QUESTIONS = {"what", "where", "who"}
 COPULA = {"is", "are", "was", "were", "have", "has", "had", "do", "does", "did"}
 MODAL = {"can", "could", "should", "shall", "must", "may", "might", "will", "would", "need", "ought", "do", "to"}
 PAST = {"was", "were", "been", "had", "got"}
 EARLIER = {"last", "previous", "earlier", "before", "previously", "originally"}
 SPILLING = {"bleed", "spill", "spill over", "leak", "leak out", "overflow", "overrun", "overshoot", "undershoot"}
 SPILLING |= {"fall short", "fall short of", "encroach", "encroach on", "creep into", "bleed into", "leak into", "swell"}
-SPILLING |= {"spill into", "intrude into", "cut into", "glide over", "skate over", "run over", "cut across", "cut through"}
+SPILLING |= {
+    "spill into",
+    "intrude into",
+    "cut into",
+    "glide over",
+    "skate over",
+    "run over",
+    "cut across",
+    "cut through",
+}
 DRAWN = {"outline", "edge"}
 
 
 def asks(tokens: Sequence[Token]) -> bool:
     """'is it spiculated', 'how large is it', 'what are those spikes doing'; 'could you ...' is a wish."""
     first, second = (*tokens, Token("", ""), Token("", ""))[:2]
-    measures = first.text == "how" and (second.tag in QUALITIES or second.tag in ("mild", "strong", "too", "more", "less"))
-    return first.text in ASKING or measures or (first.text in OPEN_QUESTIONS and second.text in COPULA)
+    measures = first.text == "how" and (
+        second.tag in QUALITIES or second.tag in ("mild", "strong", "too", "more", "less")
+    )
+    return (
+        first.text in ASKING
+        or measures
+        or first.text == "which"
+        or (first.text in OPEN_QUESTIONS and second.text in COPULA)
+    )
 
 
 def told(segments: Sequence[Segment]) -> list[str]:
@@ -45,7 +61,10 @@ def _manner(tokens: Sequence[Token]) -> str:
     if words & MODAL:
         return ""
     acts = [token for token in tokens if token.tag in VERBS or token.tag in QUALITIES]
-    spilt = any(token.read_as in SPILLING and token.text != token.read_as for token in acts)
+    overdone = bool(words & COPULA) and any(
+        t.text.endswith("ed") and t.text.startswith(("over", "under")) for t in acts
+    )
+    spilt = overdone or any(token.read_as in SPILLING and token.text != token.read_as for token in acts)
     passive = bool(words & PAST) and any(token.tag in ("include", "exclude", "follow") for token in tokens)
     if spilt or passive or _starts_with_you(tokens) or (words & EARLIER and "you" in words):
         return "fault"

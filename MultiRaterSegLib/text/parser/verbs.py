@@ -8,13 +8,15 @@ from .vocabulary import Token
 FIRM = {"include", "exclude", "follow"}
 WISHES = {"want", "prefer", "need", "like", "love", "desire", "insist on"}
 """'I want the needles dropped': a wish leaves the say to a later word."""
+TOLERATED = {"fine", "ok", "okay", "acceptable", "alright", "tolerable", "allowed"}
 TAILORING = {"let", "take", "get"}
 ENCLOSING = {"inside", "within", "outside", "inside of", "outside of"}
 
 
 def govern(reading: Reading, index: int, token: Token) -> None:
     """A verb or preposition of inclusion, exclusion or movement."""
-    tag = token.tag
+    draws_in = token.read_as == "draw in" and names_things(reading.tokens[index + 1 :])
+    tag = "include" if draws_in else token.tag
     if tag in FIRM and reading.last_is_loose() and not names_things(reading.tokens[index + 1 :]):
         reading.govern_backwards(VERBS[tag], "belong" if token.read_as.startswith("belong") else "after")
         return
@@ -45,7 +47,8 @@ def miss(reading: Reading, index: int) -> None:
     if reading.negator == "nothing":
         reading.emit(Mark("whole", index))  # 'nothing should be missed'
         return
-    if reading.negation == 1 and reading.tokens[index].text == "lose":
+    tolerated = any(word in TOLERATED for token in reading.tokens[index:] for word in token.text.split())
+    if reading.negation == 1 and (tolerated or reading.tokens[index].text == "lose"):
         reading.governor, reading.sign, reading.governor_index = "exclude", -1, index  # 'lose the spikes'
         return
     reading.negation, reading.negator = 1, ""
@@ -69,5 +72,26 @@ def is_particle(reading: Reading, index: int, token: Token) -> bool:
     if token.text in ENCLOSING:
         found = bool(reading.things)
     else:
-        found = token.tag in ("particle_in", "particle_out")
+        found = token.tag in ("particle_in", "particle_out") or token.read_as == "go out"
     return found and reading.last_is_loose() and not names_things(reading.tokens[index + 1 :])
+
+
+def loses_lesion(reading: Reading) -> bool:
+    """'rather lose a bit of tumour', 'do not cut the lesion', 'you missed some of it': part of what is outlined."""
+    if reading.governor not in ("exclude", "missing"):
+        return False
+    lesion = any(token.tag == "target" for token in reading.tokens[reading.governor_index :])
+    partly = reading.degree is not None or reading.joint == "than" or reading.negation == -1
+    return lesion and (partly or reading.governor == "missing")
+
+
+def refers_back(reading: Reading) -> bool:
+    """'take it off', 'put them back': a pronoun is the object of a verb that decides what is in."""
+    governed = reading.governor in ("include", "exclude", "follow", "missing", "fill")
+    if not governed or reading.marks or reading.governor_index < 0:
+        return False
+    verb = reading.tokens[reading.governor_index]
+    if verb.read_as in ("draw", "mark", "render", "depict", "measure", "want", "prefer", "favour", "favor"):
+        return reading.negation == -1
+    relative = reading.tokens[0].text == "which"  # 'a halo, which I would not include'
+    return relative or any(token.text in ("it", "them", "those") for token in reading.tokens[reading.governor_index :])

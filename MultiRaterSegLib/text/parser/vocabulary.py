@@ -123,9 +123,23 @@ def single_words() -> dict[str, str]:
 
 
 @cache
+def _by_initial() -> dict[str, list[str]]:
+    """{first letter: words that a slip may be corrected to}."""
+    index: dict[str, list[str]] = {}
+    for word in single_words():
+        if len(word) >= SHORTEST_CORRECTED - 1:
+            index.setdefault(word[0], []).append(word)
+    return index
+
+
+@cache
 def _correct(word: str) -> str:
     """The word of the vocabulary a single slip away ('' if none, or if they differ in meaning)."""
-    near = [known for known in single_words() for form in (word, word.removesuffix("s")) if _one_slip(form, known)]
+    near = [
+        known
+        for known in _by_initial().get(word[0], ())
+        if _one_slip(word, known) or _one_slip(word.removesuffix("s"), known)
+    ]
     return near[0] if len({single_words()[known] for known in near}) == 1 else ""
 
 
