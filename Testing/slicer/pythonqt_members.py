@@ -18,6 +18,7 @@ NEWER_THAN_QT_5 = {
     "labelDrawingMode",
     "setLabelDrawingMode",
 }  # Slicer 5.10 and 5.12 are built with Qt 5.15
+LAYOUTS = ("QFormLayout", "QGridLayout", "QBoxLayout")  # what a QLayout really is; PythonQt gives the real class
 
 
 @cache
@@ -45,7 +46,8 @@ def member(name: str, attribute: str) -> str | None:
         if attribute in {signature.partition("(")[0] for signature in entry["signals"]}:
             return "signal"
         name = entry["base"]
-    return _qt_member(qt_class(name), attribute)
+    kinds = ("QLayout", *LAYOUTS) if name == "QLayout" else (name,)
+    return next((what for kind in kinds if (what := _qt_member(qt_class(kind), attribute))), None)
 
 
 def _qt_member(kind: type, attribute: str) -> str | None:

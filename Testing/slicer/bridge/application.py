@@ -237,6 +237,15 @@ def modules(host) -> SimpleNamespace:
     return SimpleNamespace(**entries)
 
 
+class SampleDataLogic:
+    """Of Slicer's module Sample Data: remembers what modules register, by category."""
+
+    @staticmethod
+    def registerCustomSampleDataSource(category="Custom", **source):
+        sources = vars(slicer.modules).setdefault("sampleDataSources", {})
+        sources.setdefault(category, []).append(SimpleNamespace(**source))
+
+
 def place_point(ras) -> None:
     """What a click in a slice view does in place mode: the active node gets a point, and placing ends unless it persists."""
     logic = slicer.app.applicationLogic()

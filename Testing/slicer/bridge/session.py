@@ -276,7 +276,15 @@ class Bridge:
         slicer.__getattr__ = _stand_ins({**MRML_WIDGETS, **_classes_of(application)}, ("qMRML", "qSlicer"))
         i18n = types.ModuleType("slicer.i18n")
         i18n.tr, i18n.translate = (lambda text: text), (lambda context, text: text)
-        modules = {"qt": qt, "ctk": ctk, "slicer.i18n": i18n, "slicer.ScriptedLoadableModule": scripted}
+        sample_data = types.ModuleType("SampleData")
+        sample_data.SampleDataLogic = application.SampleDataLogic
+        modules = {
+            "SampleData": sample_data,
+            "qt": qt,
+            "ctk": ctk,
+            "slicer.i18n": i18n,
+            "slicer.ScriptedLoadableModule": scripted,
+        }
         sys.modules.update(modules)
         slicer.i18n, slicer.ScriptedLoadableModule = i18n, scripted
 
