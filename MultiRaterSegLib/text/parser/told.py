@@ -3,43 +3,41 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from .marks import QUALITIES, VERBS
+from .marks import DEGREES, QUALITIES, VERBS
 from .segments import Segment
 from .vocabulary import Token
 
-ASKING = {"is", "are", "was", "were", "does", "did", "why"}
+ASKING = {"is", "are", "was", "were", "does", "did", "why", "which"}
 OPEN_QUESTIONS = {"what", "where", "who"}
 COPULA = {"is", "are", "was", "were", "have", "has", "had", "do", "does", "did"}
 MODAL = {"can", "could", "should", "shall", "must", "may", "might", "will", "would", "need", "ought", "do", "to"}
 PAST = {"was", "were", "been", "had", "got"}
 EARLIER = {"last", "previous", "earlier", "before", "previously", "originally"}
-SPILLING = {"bleed", "spill", "spill over", "leak", "leak out", "overflow", "overrun", "overshoot", "undershoot"}
-SPILLING |= {"fall short", "fall short of", "encroach", "encroach on", "creep into", "bleed into", "leak into", "swell"}
-SPILLING |= {
-    "spill into",
-    "intrude into",
-    "cut into",
-    "glide over",
-    "skate over",
-    "run over",
-    "cut across",
-    "cut through",
+SPILLING = {
+    "swell",
+    "bleed",
+    "spill",
+    "spill over",
+    "leak",
+    "leak out",
+    "overflow",
+    "overrun",
+    "overshoot",
+    "undershoot",
 }
+SPILLING |= {f"{verb} into" for verb in ("bleed", "spill", "leak", "creep", "intrude", "cut")}
+SPILLING |= {"fall short", "fall short of", "encroach", "encroach on", "cut across", "cut through"}
+SPILLING |= {f"{verb} over" for verb in ("glide", "skate", "run")}
+"""Verbs that nobody asks for: an outline that bleeds, spills or falls short is a complaint."""
 DRAWN = {"outline", "edge"}
 
 
 def asks(tokens: Sequence[Token]) -> bool:
     """'is it spiculated', 'how large is it', 'what are those spikes doing'; 'could you ...' is a wish."""
     first, second = (*tokens, Token("", ""), Token("", ""))[:2]
-    measures = first.text == "how" and (
-        second.tag in QUALITIES or second.tag in ("mild", "strong", "too", "more", "less")
-    )
-    return (
-        first.text in ASKING
-        or measures
-        or first.text == "which"
-        or (first.text in OPEN_QUESTIONS and second.text in COPULA)
-    )
+    if first.text == "how":
+        return second.tag in QUALITIES or second.tag in DEGREES
+    return first.text in ASKING or (first.text in OPEN_QUESTIONS and second.text in COPULA)
 
 
 def told(segments: Sequence[Segment]) -> list[str]:
