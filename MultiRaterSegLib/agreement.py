@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import KDTree
 from scipy.spatial.distance import pdist, squareform
 
 from .geometry import Grid
@@ -53,9 +54,9 @@ def hd95_mm(a: np.ndarray, b: np.ndarray, grid: Grid) -> float | None:
     if not (a.any() and b.any()):
         return None
     box = _box_around(a | b)
-    surfaces = [_surface(np.pad(mask[box], 1)) for mask in (a, b)]
-    to = [ndimage.distance_transform_edt(~surface, sampling=grid.spacing[::-1]) for surface in surfaces]
-    return float(max(np.percentile(to[1][surfaces[0]], 95), np.percentile(to[0][surfaces[1]], 95)))
+    surfaces = [np.argwhere(_surface(np.pad(mask[box], 1))) * grid.spacing[::-1] for mask in (a, b)]
+    nearest = [KDTree(there).query(here)[0] for here, there in (surfaces, surfaces[::-1])]
+    return float(max(np.percentile(distances, 95) for distances in nearest))
 
 
 def diameters(mask: np.ndarray, grid: Grid, scan: Grid) -> Diameters | None:

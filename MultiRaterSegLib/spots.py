@@ -26,8 +26,8 @@ class Spot(NamedTuple):
 
 def disputed_voxels(masks: np.ndarray) -> np.ndarray:
     """bool [k, j, i]: voxels of masks [M, k, j, i] that at least a tenth includes and at least a tenth leaves out."""
-    share = masks.mean(0, dtype=np.float32)
-    return (share >= FEWEST - 1e-6) & (share <= 1 - FEWEST + 1e-6)
+    including, fewest = masks.sum(0, dtype=np.int32), FEWEST * len(masks) - 1e-6
+    return (including >= fewest) & (including <= len(masks) - fewest)
 
 
 def worst_slices(disputed: np.ndarray, grid: Grid, scan: Grid, count: int = 3) -> list[Spot]:
@@ -55,9 +55,11 @@ def widest_gaps(disputed: np.ndarray, grid: Grid, scan: Grid, count: int = 5, ap
     if not disputed.any():
         return []
     axes = upright(disputed, grid)[1]
-    depth = ndimage.distance_transform_edt(np.pad(disputed, 1), sampling=grid.spacing[::-1])[1:-1, 1:-1, 1:-1]
     inside = np.argwhere(disputed)
-    places, depths = grid.to_ras(inside[:, ::-1]), depth[disputed]
+    low = inside.min(0)
+    box = tuple(slice(a, b + 1) for a, b in zip(low, inside.max(0)))  # a lesion is small, what was looked at is not
+    depth = ndimage.distance_transform_edt(np.pad(disputed[box], 1), sampling=grid.spacing[::-1])
+    places, depths = grid.to_ras(inside[:, ::-1]), depth[tuple((inside - low + 1).T)]
     found = []
     while len(depths) and len(found) < count:
         best = int(depths.argmax())

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
+
 from MultiRaterSegLib import consensus
 from MultiRaterSegLib.agreement import dice, hd95_mm, volume_range
 from MultiRaterSegLib.prediction import Prediction
@@ -17,6 +19,12 @@ def rows_of(lesion, records: Sequence[Record]) -> list[Row]:
     """A row for each answer; Dice and HD95 to the consensus where there is one."""
     population = next((record.prediction for record in records if record.name == "consensus"), None)
     return [_row(lesion, record, population) for record in records]
+
+
+@lru_cache(maxsize=32)
+def majority_of(made: Prediction) -> np.ndarray:
+    """bool [k, j, i]. Predictions are known by identity and never change, so each is worked out once."""
+    return consensus.majority(made.samples)
 
 
 def hex_of(color: Sequence[float]) -> str:
@@ -43,6 +51,6 @@ def _row(lesion, record: Record, population: Prediction | None) -> Row:
 
 @lru_cache(maxsize=64)
 def _compare(made: Prediction, population: Prediction) -> tuple[float | None, float | None]:
-    """Dice and HD95 of the majorities. Predictions are compared by identity, so each pair is worked out once."""
-    a, b = consensus.majority(made.samples), consensus.majority(population.samples)
+    """Dice and HD95 of the majorities."""
+    a, b = majority_of(made), majority_of(population)
     return dice(a, b), hd95_mm(a, b, made.grid)

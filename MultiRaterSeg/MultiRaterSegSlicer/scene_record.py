@@ -6,13 +6,15 @@ Segments show the majority; volumes' ranges, bands and reports need the samples.
 import base64
 import json
 import zlib
+from collections import OrderedDict
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 
 from MultiRaterSegLib.geometry import Grid
 from MultiRaterSegLib.prediction import Prediction
+
+KEPT = 32  # records of a few MB each that stay unpacked
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,7 @@ class Record:
     def to_text(self) -> str:
         made = self.prediction
         packed = zlib.compress(np.packbits(made.samples).tobytes(), 1)
-        return json.dumps(
+        text = json.dumps(
             {
                 "name": self.name,
                 "segment": self.segment,
@@ -43,11 +45,29 @@ class Record:
                 "samples": base64.b64encode(packed).decode(),
             }
         )
+        _remember(text, self)
+        return text
 
 
-@lru_cache(maxsize=32)
+_known: OrderedDict[str, Record] = OrderedDict()  # the newest last
+
+
+def _remember(text: str, record: Record) -> None:
+    _known[text] = record
+    _known.move_to_end(text)
+    while len(_known) > KEPT:
+        _known.popitem(last=False)
+
+
 def record_from_text(text: str) -> Record:
-    """The same text gives the same object: unpacking takes a hundredth of a second."""
+    """The same text gives the same object, so that what was worked out about it need not be worked out again."""
+    if text not in _known:
+        _remember(text, _unpacked(text))
+    _known.move_to_end(text)
+    return _known[text]
+
+
+def _unpacked(text: str) -> Record:
     content = json.loads(text)
     grid, reference = (Grid(tuple(shape), affine) for shape, affine in (content["grid"], content["reference"]))
     packed = np.frombuffer(zlib.decompress(base64.b64decode(content["samples"])), np.uint8)

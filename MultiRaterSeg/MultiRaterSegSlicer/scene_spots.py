@@ -1,14 +1,15 @@
 """Where a lesion's outlines disagree most: a table of slices and spots in the scene, and the jump to one of them."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from MultiRaterSegLib import consensus
 from MultiRaterSegLib.prediction import Prediction
 from MultiRaterSegLib.spots import disputed_voxels, widest_gaps, worst_slices
 
+from .scene_numbers import majority_of
 from .scene_record import Record
 from .scene_tables import fill_table
 
@@ -41,9 +42,10 @@ def spots_of(records: Sequence[Record]) -> list[SceneSpot]:
     population = [record.prediction for record in records if record.name == "consensus"]
     found = []
     if len(styles) > 1:
-        found += _spots("styles", np.stack([consensus.majority(style.samples) for style in styles]), styles[0])
+        masks = np.stack([majority_of(style) for style in styles])
+        found += _spots("styles", disputed_voxels(masks), styles[0])
     if population:
-        found += _spots("samples", population[0].samples, population[0])
+        found += _sample_spots(population[0])
     return sorted(found, key=lambda spot: spot.kind)  # "slice" before "spot"; otherwise as they are
 
 
@@ -90,7 +92,11 @@ def jump_to(scene, ras) -> None:
         scene.GetNthNodeByClass(n, kind).JumpSliceByOffsetting(*ras)
 
 
-def _spots(between: str, masks: np.ndarray, made: Prediction) -> list[SceneSpot]:
-    disputed = disputed_voxels(masks)
+@lru_cache(maxsize=8)
+def _sample_spots(population: Prediction) -> list[SceneSpot]:
+    return _spots("samples", disputed_voxels(population.samples), population)
+
+
+def _spots(between: str, disputed: np.ndarray, made: Prediction) -> list[SceneSpot]:
     found = [*worst_slices(disputed, made.grid, made.reference), *widest_gaps(disputed, made.grid, made.reference)]
     return [SceneSpot(spot.kind, between, spot.ras, spot.amount, spot.slice_number) for spot in found]
