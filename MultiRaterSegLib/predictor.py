@@ -23,6 +23,8 @@ from .region import Place, Region
 from .resample import resample
 from .suitability import modality_warnings
 
+DEFAULT_MODEL = "prosona_compact"
+
 SLICES_PER_BATCH = 8
 PLANES_PER_BATCH = {"cpu": 16}  # samples x slices decoded at once: 16 fit a CPU's cache, 160 take three times as long
 PLANES_PER_BATCH_GPU = 640
@@ -40,7 +42,7 @@ class VolumePredictor:
         self.frame: Frame = checkpoint.frame
 
     @classmethod
-    def from_checkpoint(cls, name_or_path: str | Path = "prosona_compact", device: str = "auto") -> "VolumePredictor":
+    def from_checkpoint(cls, name_or_path: str | Path = DEFAULT_MODEL, device: str = "auto") -> "VolumePredictor":
         """A shipped or installed model by name, or a file. device: "auto", "cpu", "cuda", "cuda:1", "mps"."""
         device = choose_device(device)
         return cls(load_checkpoint(name_or_path, device), device)
