@@ -29,6 +29,8 @@ class SlicePicture:
     def __init__(self, host, name: str = "Red", orientation: str = "Axial", size: tuple[int, int] = (400, 400)):
         self.size, self.logic = size, host.slice_logic(name, orientation)
         self._window, self._renderer = _window(size)
+        self._image = _image_actor()
+        self._renderer.AddViewProp(self._image)  # before the segments, which are laid over it
         self._interactor = vtk.vtkRenderWindowInteractor()
         self._interactor.SetRenderWindow(self._window)
         self._interactor.Initialize()
@@ -37,13 +39,6 @@ class SlicePicture:
         self._managers.SetRenderer(self._renderer)
         self._managers.Initialize(_factory(host), self._renderer)
         self._managers.SetMRMLDisplayableNode(self.logic.GetSliceNode())
-        self._mapper = vtk.vtkImageMapper()
-        self._mapper.SetColorWindow(255)  # the blended image has final colours
-        self._mapper.SetColorLevel(127.5)
-        actor = vtk.vtkActor2D()
-        actor.SetMapper(self._mapper)
-        actor.GetProperty().SetDisplayLocationToBackground()
-        self._actor = actor
 
     def look_at(self, ras, width_mm: float) -> None:
         """Centre the view on a point (RAS mm) and show this much around it."""
@@ -56,9 +51,9 @@ class SlicePicture:
     def pixels(self) -> np.ndarray:
         """The picture as uint8 [height, width, 3], first row on top."""
         connection = self.logic.GetImageDataConnection()
+        self._image.SetVisibility(connection is not None)
         if connection is not None:
-            self._mapper.SetInputConnection(connection)
-            self._renderer.AddViewProp(self._actor)
+            self._image.GetMapper().SetInputConnection(connection)
         self._window.Render()
         grabber = vtk.vtkWindowToImageFilter()
         grabber.SetInput(self._window)
@@ -86,6 +81,16 @@ def _window(size):
     window.SetSize(*size)
     window.AddRenderer(renderer)
     return window, renderer
+
+
+def _image_actor():
+    mapper = vtk.vtkImageMapper()
+    mapper.SetColorWindow(255)  # the blended image has final colours
+    mapper.SetColorLevel(127.5)
+    actor = vtk.vtkActor2D()
+    actor.SetMapper(mapper)
+    actor.GetProperty().SetDisplayLocationToBackground()
+    return actor
 
 
 def _factory(host):

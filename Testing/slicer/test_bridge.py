@@ -295,3 +295,16 @@ def test_size_hints_are_properties_too(qt):
     label, table = qt.QLabel("words"), qt.QTableWidget(1, 1)
     assert label.sizeHint.width() > 10
     assert table.horizontalHeader().sizeHint.height() > 10
+
+
+def test_what_qt_warns_of_fails_the_test(host):
+    from bridge import Bridge
+
+    bridge = Bridge(host)
+    from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+    widget = QWidget()
+    QVBoxLayout(widget)
+    QVBoxLayout(widget)  # Qt keeps the first and complains
+    with pytest.raises(AssertionError, match="Qt says: QLayout: Attempting to add QLayout"):
+        bridge.close()

@@ -53,17 +53,34 @@ def test_a_block_on_the_patients_left_is_on_the_right_and_front_is_up(host, scan
     assert count == pytest.approx(16 * 16, rel=0.2)
 
 
-@pytest.mark.parametrize(("orientation", "name"), [("Axial", "Red"), ("Sagittal", "Yellow"), ("Coronal", "Green")])
-def test_outlines_appear_in_every_view(host, scan, orientation, name):
+def add_segment(scan, mask, color):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Styles")
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(scan)
-    segment = node.GetSegmentation().AddEmptySegment("style", "Style", [c / 255 for c in ORANGE])
+    segment = node.GetSegmentation().AddEmptySegment("style", "Style", [c / 255 for c in color])
+    slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(labelmap(mask), node, segment)
+    return node.GetDisplayNode()
+
+
+def cube():
     mask = np.zeros((64, 64, 64), np.uint8)
     mask[22:42, 22:42, 22:42] = 1
-    slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(labelmap(mask), node, segment)
-    node.GetDisplayNode().SetVisibility2DFill(False)
-    node.GetDisplayNode().SetOpacity2DOutline(1)
+    return mask
+
+
+def test_a_fill_lets_the_scan_shine_through(host, scan):
+    display = add_segment(scan, cube(), ORANGE)
+    display.SetVisibility2DOutline(False)
+    display.SetOpacity2DFill(0.5)
+    pixel = picture(host, scan).pixels()[128, 128]
+    assert pixel == pytest.approx((np.array(ORANGE) + 50) / 2, abs=3)
+
+
+@pytest.mark.parametrize(("orientation", "name"), [("Axial", "Red"), ("Sagittal", "Yellow"), ("Coronal", "Green")])
+def test_outlines_appear_in_every_view(host, scan, orientation, name):
+    display = add_segment(scan, cube(), ORANGE)
+    display.SetVisibility2DFill(False)
+    display.SetOpacity2DOutline(1)
     view = picture(host, scan, orientation, name)
     view.look_at((0, 0, 0), 64)
     x, y, count = centre_of(view.pixels(), ORANGE, near=90)

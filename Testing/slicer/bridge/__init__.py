@@ -8,7 +8,6 @@ import os
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-os.environ.setdefault("QT_LOGGING_RULES", "qt.qpa.*=false")
 
 from .session import Bridge, Loaded
 

@@ -253,6 +253,5 @@ def place_point(ras) -> None:
     assert interaction.GetCurrentInteractionMode() == interaction.Place, "The slice views are not in place mode."
     node = slicer.mrmlScene.GetNodeByID(selection.GetActivePlaceNodeID())
     node.AddControlPoint(vtk.vtkVector3d(ras))
-    node.InvokeEvent(node.PointPositionDefinedEvent)
     if not interaction.GetPlaceModePersistence():
         interaction.SetCurrentInteractionMode(interaction.ViewTransform)

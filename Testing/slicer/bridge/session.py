@@ -39,6 +39,8 @@ class Bridge:
         self.errors: list[BaseException] = []
         self._loaded: list[Loaded] = []
         self._heartbeat: Heartbeat | None = None
+        self.qt_warnings: list[str] = []
+        self._qt_said = QtCore.qInstallMessageHandler(self._note_warning)
         self.qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
         pythonqt.teach()
         self._install_settings()
@@ -232,11 +234,24 @@ class Bridge:
         return pythonqt.stray_attributes(widget)
 
     def _must_be_usable(self, widget) -> None:
+        """Gives the panel the moment that a person takes anyway."""
+        end = time.perf_counter() + 0.5
+        self.wait_until(lambda: (widget.isVisible() and widget.isEnabled()) or time.perf_counter() > end)
         name = widget.name or widget.className()
         assert widget.isVisible(), f"{name} cannot be seen."
         assert widget.isEnabled(), f"{name} is greyed out."
 
     # ---- the end
+
+    def __enter__(self) -> "Bridge":
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        try:
+            self.close()
+        except AssertionError:
+            if kind is None:  # what went wrong first is what counts
+                raise
 
     def close(self) -> None:
         """Close the modules. AssertionError with everything that PythonQt or a person would have stumbled over."""
@@ -251,6 +266,8 @@ class Bridge:
             sys.modules.pop(loaded.module.__name__)
         self.qt_application.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete.value)
         sys.excepthook = self._hook
+        QtCore.qInstallMessageHandler(self._qt_said)
+        troubles += [f"Qt says: {said}" for said in self.qt_warnings]
         troubles += self.dialogs.close() + [f"A slot raised {error!r}" for error in self.errors]
         if troubles:
             raise AssertionError("\n".join(troubles)) from (self.errors or [None])[0]
@@ -258,6 +275,10 @@ class Bridge:
     def _note_error(self, kind, error, traceback) -> None:
         """PythonQt prints what a slot raises and goes on; here it is remembered for the end of the test."""
         self.errors.append(error.with_traceback(traceback))
+
+    def _note_warning(self, kind, context, text) -> None:
+        if kind != QtCore.QtMsgType.QtDebugMsg and "propagateSizeHints" not in text:  # what a screen would be told
+            self.qt_warnings.append(text)
 
     def _install_settings(self) -> None:
         settings = QtCore.QSettings
