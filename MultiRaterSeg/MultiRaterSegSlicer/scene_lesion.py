@@ -23,7 +23,7 @@ from .scene_history import History
 from .scene_numbers import hex_of, rows_of
 from .scene_record import Record, record_from_text
 from .scene_review import edited_copy, restore_review, review_of, set_review
-from .scene_segments import is_as_we_left_it
+from .scene_segments import free_name, is_as_we_left_it, remove_node
 from .scene_spots import SceneSpot, fill_spots, spots_in, spots_of
 from .scene_tables import Review, Row, fill_numbers
 
@@ -274,7 +274,7 @@ class SceneLesion:
             return
         for node in (self.agreement_node, self.styles_node):
             if node is not None and not node.GetSegmentation().GetNumberOfSegments():
-                scene.RemoveNode(node)
+                remove_node(node)
         self._fill_tables()
         ours = [self.agreement_node, self.styles_node, self.map_node, self.numbers_node, self.spots_node]
         shown = [node for node in (*ours, *self.edited_nodes) if node is not None]
@@ -293,10 +293,10 @@ class SceneLesion:
         for role, name in TABLES.items():
             table = self.referenced(role)
             if not records:
-                scene.RemoveNode(table) if table is not None else None
+                remove_node(table) if table is not None else None
                 continue
             if table is None:
-                table = scene.AddNewNodeByClass("vtkMRMLTableNode", scene.GenerateUniqueName(f"{self.label} {name}"))
+                table = scene.AddNewNodeByClass("vtkMRMLTableNode", free_name(scene, f"{self.label} {name}"))
                 self.node.SetNodeReferenceID(role, table.GetID())
             fill_numbers(table, rows_of(self, records)) if role == "numbers" else fill_spots(table, spots_of(records))
 
@@ -348,4 +348,4 @@ def _tuples(value):
 
 def _remove_untouched(node, id_: str) -> None:
     if node.GetScene() is not None and is_as_we_left_it(node, id_) and review_of(node, id_) is None:
-        node.GetScene().RemoveNode(node)
+        remove_node(node)

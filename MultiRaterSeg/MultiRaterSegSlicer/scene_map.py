@@ -10,7 +10,7 @@ from slicer.util import arrayFromVolume, arrayFromVTKMatrix, updateVolumeFromArr
 from MultiRaterSegLib import consensus
 from MultiRaterSegLib.prediction import Prediction
 
-from .scene_segments import FINGERPRINT
+from .scene_segments import FINGERPRINT, free_name
 
 TITLE = "Simulated reader disagreement (%)"
 FOOTER = "Not probability of disease"
@@ -29,7 +29,7 @@ def new_map(prediction: Prediction, volume_node, name: str) -> "slicer.vtkMRMLSc
     It has colours and a legend of its own and is transparent where practically all agree, to lie over the scan.
     """
     scene = volume_node.GetScene()
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", free_name(scene, name))
     fill_map(node, prediction)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()

@@ -9,7 +9,7 @@ from MultiRaterSegLib.prediction import Prediction
 
 from . import scene_map
 from .scene_review import review_of
-from .scene_segments import is_as_we_left_it, new_segmentation, put_segment, restore, snapshot
+from .scene_segments import is_as_we_left_it, new_segmentation, put_segment, remove_node, restore, snapshot
 
 NODE_NAMES = {"agreement": "Agreement", "styles": "Styles"}
 
@@ -75,8 +75,8 @@ def put_map(lesion, prediction: Prediction, former: Prediction | None) -> None:
     lesion.node.SetNodeReferenceID("map", node.GetID())
 
     def take_back():
-        if node.GetScene() is not None and scene_map.is_map_as_we_left_it(node):
-            remove_map(node)
+        if lesion.map_node is not kept:
+            drop_map(lesion, prediction)
         if kept is not None and kept.GetScene() is not None:
             lesion.node.SetNodeReferenceID("map", kept.GetID())
 
@@ -96,7 +96,7 @@ def remove_map(node) -> None:
     scene = node.GetScene()
     if scene_map.shown_map(scene) is node:
         scene_map.hide_map(scene)
-    scene.RemoveNode(node)
+    remove_node(node)
 
 
 def _refill(lesion, former: Prediction) -> None:

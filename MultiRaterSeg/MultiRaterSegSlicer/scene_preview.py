@@ -9,7 +9,7 @@ from MultiRaterSegLib.prediction import Prediction
 from MultiRaterSegLib.segments import PREVIEW_COLOR, rgb, terminology_of
 
 from .scene_lesion import Model, SceneLesion
-from .scene_segments import new_segmentation, put_mask, show_filled
+from .scene_segments import new_segmentation, put_mask, remove_node, show_filled
 
 NAME, ID = "Preview (not kept)", "preview"
 
@@ -65,7 +65,7 @@ class Preview:
     def clear(self) -> None:
         node, self._node, self._answer = self.node, None, None
         if node is not None:
-            node.GetScene().RemoveNode(node)
+            remove_node(node)
 
     def _new_node(self):
         node = new_segmentation(NAME, self.lesion.volume_node)

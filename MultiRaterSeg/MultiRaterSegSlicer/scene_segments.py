@@ -25,11 +25,28 @@ LINE_WIDTH = 2  # pixels; one is hard to see over lung
 def new_segmentation(name: str, volume_node) -> "slicer.vtkMRMLSegmentationNode":
     """An empty segmentation with the volume's geometry as its reference."""
     scene = volume_node.GetScene()
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", free_name(scene, name))
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetSliceIntersectionThickness(LINE_WIDTH)
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
     return node
+
+
+def free_name(scene, name: str) -> str:
+    """The name, or with a number when a node has it; the scene's own GenerateUniqueName gives no name a second time."""
+    return name if scene.GetFirstNodeByName(name) is None else scene.GenerateUniqueName(name)
+
+
+def remove_node(node) -> None:
+    """With its display and storage nodes, which a scene would keep."""
+    scene = node.GetScene()
+    companions = [node.GetStorageNode()]
+    if node.IsA("vtkMRMLDisplayableNode"):
+        companions += [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
+    scene.RemoveNode(node)
+    for companion in companions:
+        if companion is not None:
+            scene.RemoveNode(companion)
 
 
 def put_segment(segment: Segment, grid: Grid, node, filled: bool = False) -> None:

@@ -6,8 +6,8 @@ import vtk
 from MultiRaterSegSlicer.nodes import volume_from_node
 from MultiRaterSegSlicer.scene_lesions import Lesions, Model
 from orientations import UPRIGHT, affine_of, some_voxels
-from slicer.util import addVolumeFromArray, arrayFromSegmentBinaryLabelmap
-from vtk.util.numpy_support import vtk_to_numpy
+from slicer.util import addVolumeFromArray, vtkMatrixFromArray
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from MultiRaterSegLib.geometry import Grid
 from MultiRaterSegLib.prediction import Prediction
@@ -98,8 +98,31 @@ def ball(radius: float, center, grid: Grid) -> np.ndarray:
 
 
 def mask_of(node, id_: str, scan) -> np.ndarray:
-    """What Slicer itself exports of a segment on the scan's voxels."""
-    return arrayFromSegmentBinaryLabelmap(node, id_, scan).astype(bool)
+    """bool [K, J, I]: the segment on the scan's voxels, as Slicer resamples it. Makes no nodes, not even for a moment."""
+    image, reference, found = (slicer.vtkOrientedImageData() for _ in range(3))
+    to_ras = vtk.vtkMatrix4x4()
+    scan.GetIJKToRASMatrix(to_ras)
+    reference.SetImageToWorldMatrix(to_ras)
+    reference.SetExtent(scan.GetImageData().GetExtent())
+    reference.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    node.GetBinaryLabelmapRepresentation(id_, image)
+    if image.IsEmpty():
+        return np.zeros(scan.GetImageData().GetDimensions()[::-1], bool)
+    resample = slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage
+    assert resample(image, reference, found, False, False)
+    return vtk_to_numpy(found.GetPointData().GetScalars()).reshape(found.GetDimensions()[::-1]) > 0
+
+
+def paint(case: Case, node, id_: str) -> np.ndarray:
+    """Somebody adds a block of voxels to a segment by hand; returns what it is then on the scan's voxels."""
+    block = case.grid.crop((2, 2, 2), (4, 4, 3))
+    image = slicer.vtkOrientedImageData()
+    image.SetDimensions(block.shape[::-1])
+    image.SetImageToWorldMatrix(vtkMatrixFromArray(block.affine))
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ones(np.prod(block.shape), np.uint8), deep=True))
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    assert logic.SetBinaryLabelmapToSegment(image, node, id_, logic.MODE_MERGE_MAX, image.GetExtent())
+    return mask_of(node, id_, case.scan)
 
 
 def ids_in(node) -> list[str]:
@@ -132,9 +155,8 @@ def _content(node):
 
 
 def _segment(node, segmentation, id_: str) -> tuple:
-    segment, image = segmentation.GetSegment(id_), slicer.vtkOrientedImageData()
-    node.GetBinaryLabelmapRepresentation(id_, image)
-    used, content = [0] * 6, b""
-    if image.GetNumberOfPoints() and slicer.vtkOrientedImageDataResample.CalculateEffectiveExtent(image, used):
-        content = vtk_to_numpy(image.GetPointData().GetScalars()).nonzero()[0].size
-    return id_, segment.GetName(), segment.GetColor(), segment.GetTerminology(), content, tuple(used)
+    """However Slicer stores the mask: what it exports of it on the scan's voxels."""
+    segment, scan = segmentation.GetSegment(id_), node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
+    mask = mask_of(node, id_, scan)
+    look = node.GetDisplayNode().GetSegmentVisibility(id_), node.GetDisplayNode().GetSegmentVisibility2DFill(id_)
+    return id_, segment.GetName(), segment.GetColor(), segment.GetTerminology(), look, mask.tobytes()
