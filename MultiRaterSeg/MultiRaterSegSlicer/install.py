@@ -33,7 +33,7 @@ ENCODERS = {"transformers": "text", "open_clip": "clip"}  # kind of installation
 WAIT = _("Installing. This takes some minutes, and Slicer may not answer until it is done.")
 NETWORK_ADVICE = _(
     "Behind a proxy, set the environment variable HTTPS_PROXY (for example http://proxy.example.org:8080) before Slicer "
-    "starts. Without a network, download the wheels elsewhere and choose their folder under Advanced > Install from a folder."
+    "starts. Without a network, download the wheels on another computer and choose 'From a folder of wheels'."
 )
 
 
