@@ -9,7 +9,7 @@ import pytest
 from results import PART, SCAN, ball, prediction, result
 
 from MultiRaterSegLib.lesion_result import Look
-from MultiRaterSegLib.report import Report, report_of, write_csv, write_json
+from MultiRaterSegLib.report import EditedOutline, Report, Review, report_of, write_csv, write_json
 from MultiRaterSegLib.segments import colors_of, segments_of
 
 
@@ -155,3 +155,23 @@ def test_what_is_shown_already_keeps_its_id_and_colour():
     shown = replace(made, looks={"tight outline": Look("prompt_7", "#123456")})
     assert colors_of(shown)["tight outline"] == "#123456"
     assert "prompt_7" in [segment.id for segment in segments_of(shown)]
+
+
+def test_reviews_and_edited_copies_stand_in_both_files(tmp_path):
+    review = Review(state="flagged", note="leaks into the vessel", when="2026-01-02T03:04:05+00:00")
+    copy = EditedOutline(
+        title="Mine",
+        made_from="Inclusive (largest)",
+        changed=True,
+        outline_ml=1.25,
+        dice_to_consensus=0.5,
+        review=review,
+    )
+    report = report_of(result(), reviews={"inclusive": review}, edited=[copy])
+    write_json(report, tmp_path / "report.json")
+    write_csv(report, tmp_path / "report.csv")
+    assert [outline.review for outline in report.outlines] == [None, None, review, None]
+    assert Report.model_validate_json((tmp_path / "report.json").read_text()).edited == [copy]
+    rows = list(csv.DictReader((tmp_path / "report.csv").read_text(encoding="utf-8-sig").splitlines()))
+    assert (rows[2]["review"], rows[2]["review_note"]) == ("flagged", "leaks into the vessel")
+    assert (rows[-1]["outline"], rows[-1]["kind"], rows[-1]["volume_median_ml"]) == ("Mine", "edited by hand", "1.25")
