@@ -38,7 +38,7 @@ class Studio:
     def __init__(self, bridge: Bridge, module: Loaded, folder: Path):
         self.bridge, self.folder = bridge, folder
         self.panel, self.widget, self.ui = module.panel, module.widget, module.widget.ui
-        self.cameras = [SlicePicture(bridge.host, view, way, (420, 420)) for view, way in VIEWS.items()]
+        self.cameras = [SlicePicture(bridge.host, view, way, (480, 480)) for view, way in VIEWS.items()]
 
     def shoot(self, name: str, show: str | None = None) -> None:
         """slicer_panel_<name>.png, 400 x 900; scrolled so that the widget `show` is in it."""

@@ -237,9 +237,17 @@ class Bridge:
         """Gives the panel the moment that a person takes anyway."""
         end = time.perf_counter() + 0.5
         self.wait_until(lambda: (widget.isVisible() and widget.isEnabled()) or time.perf_counter() > end)
+        self._scroll_to(widget)
         name = widget.name or widget.className()
         assert widget.isVisible(), f"{name} cannot be seen."
         assert widget.isEnabled(), f"{name} is greyed out."
+
+    def _scroll_to(self, widget) -> None:
+        parent = widget.parentWidget()
+        while parent is not None:
+            if isinstance(parent, QtWidgets.QScrollArea) and parent.isAncestorOf(widget):
+                parent.ensureWidgetVisible(widget)
+            parent = parent.parentWidget()
 
     # ---- the end
 
@@ -289,7 +297,8 @@ class Bridge:
         QtCore.QCoreApplication.setApplicationName("Slicer")
 
     def _install_modules(self) -> None:
-        qt, ctk = types.ModuleType("qt"), types.ModuleType("ctk")
+        # The same modules for every test: what the panel imported once must follow.
+        qt, ctk = (sys.modules.get(name) or types.ModuleType(name) for name in ("qt", "ctk"))
         for kit in (QtCore, QtGui, QtWidgets):
             vars(qt).update({name: getattr(kit, name) for name in dir(kit) if name.startswith("Q")})
         qt.QUiLoader, qt.QFileDialog = UiLoader, _file_dialog(self.dialogs)
