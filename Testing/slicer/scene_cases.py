@@ -38,7 +38,7 @@ def _node_added(scene, _event, node):
 
 @vtk.calldata_type(vtk.VTK_OBJECT)
 def _node_goes(scene, _event, node):
-    if scene is None:  # it is being deleted
+    if scene is None or scene.IsClosing():  # the hierarchy goes as well
         return
     if any(node.IsA(kind) for kind in IN_HIERARCHY) and (item := hierarchy_of(scene).GetItemByDataNode(node)):
         hierarchy_of(scene).RemoveItem(item, False, False)
@@ -55,10 +55,11 @@ def keep_hierarchy(scene) -> None:
 class Case:
     """`scan` lies in a study. Answers are balls round the middle of the part that was looked at."""
 
-    def __init__(self, scene, axes=UPRIGHT[30], name="CTChest"):
+    def __init__(self, scene, axes=UPRIGHT[30], name="CTChest", scan=None):
+        """scan: a volume of SHAPE that is there already."""
         self.scene = scene
         keep_hierarchy(scene)
-        self.scan = addVolumeFromArray(some_voxels(*SHAPE), ijkToRAS=affine_of(axes), name=name)
+        self.scan = scan or addVolumeFromArray(some_voxels(*SHAPE), ijkToRAS=affine_of(axes), name=name)
         self.scan.CreateDefaultDisplayNodes()
         self.study = hierarchy_of(scene).CreateStudyItem(hierarchy_of(scene).GetSceneItemID(), "study")
         hierarchy_of(scene).SetItemParent(hierarchy_of(scene).GetItemByDataNode(self.scan), self.study)
