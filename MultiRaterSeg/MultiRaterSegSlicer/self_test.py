@@ -37,7 +37,7 @@ def check_consensus(test) -> None:
     volume = examples.load_sample_data()
     logic = MultiRaterSegLogic()
     try:
-        segmentation, _ = logic.consensus(volume, slicer.util.getNode(examples.LESION), samples=2)
-        assert segmentation.GetSegmentation().GetNumberOfSegments() > 0
+        shown = logic.consensus(volume, slicer.util.getNode(examples.LESION), samples=2)
+        assert shown.agreement_node.GetSegmentation().GetNumberOfSegments() > 0
     finally:
         logic.close()
