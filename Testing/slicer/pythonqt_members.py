@@ -8,7 +8,7 @@ import inspect
 from functools import cache
 
 from bridge import api
-from bridge.pythonqt import all_properties
+from bridge.qt_meta import facts, normalized
 from PySide6 import QtCore, QtGui, QtWidgets
 from shibokensupport.signature import get_signature
 
@@ -58,9 +58,8 @@ def _qt_member(kind: type, attribute: str) -> str | None:
             return "method"
         if attribute == "name":
             return "property"
-        if attribute in all_properties(kind):
-            meta = kind.staticMetaObject
-            return "property" if meta.property(meta.indexOfProperty(attribute)).isWritable() else "readonly"
+        if attribute in facts(kind).properties:
+            return "property" if facts(kind).properties[attribute] else "readonly"
     found = getattr(kind, attribute, None)
     if found is None:
         return None
@@ -80,10 +79,7 @@ def has_signal(name: str, signature: str) -> bool:
         if plain in {declared.replace(" ", "") for declared in api.classes()[name]["signals"]}:
             return True
         name = api.classes()[name]["base"]
-    if name == "QApplication" and qt_class(name) is None:
-        return False
-    meta = qt_class(name).staticMetaObject
-    return meta.indexOfSignal(bytes(QtCore.QMetaObject.normalizedSignature(signature)).decode()) >= 0
+    return normalized(signature) in facts(qt_class(name)).signals
 
 
 def returned(name: str, method: str) -> frozenset[str]:
@@ -93,7 +89,7 @@ def returned(name: str, method: str) -> frozenset[str]:
             return frozenset([api.classes()[name]["returns"][method]])
         name = api.classes()[name]["base"]
     try:
-        signatures = get_signature(getattr(qt_class(name), method))
+        signatures = get_signature(inspect.unwrap(getattr(qt_class(name), method)))
     except AttributeError:
         return frozenset()
     signatures = signatures if isinstance(signatures, list) else [signatures]

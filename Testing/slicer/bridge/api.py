@@ -10,6 +10,8 @@ from pathlib import Path
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
+from .qt_meta import facts
+
 PATH = Path(__file__).with_name("pythonqt_api.toml")
 SIMPLE = {
     "bool": (bool, False),
@@ -64,8 +66,10 @@ def declared(name: str, base: type, **defaults) -> type:
             (signal, *cpp): types[0] if len(types) == 1 else types for cpp, types in signatures.items() if types
         }
     own = {signature.replace(" ", "") for signature in entry["signals"]}
-    qt = _signatures(base.staticMetaObject)
-    body |= {"signal_overloads": overloads, "signal_signatures": own | qt | getattr(base, "signal_signatures", set())}
+    body |= {
+        "signal_overloads": overloads,
+        "signal_signatures": own | getattr(base, "signal_signatures", facts(base).signals),
+    }
     return type(base)(f"{name}Api", (base,), body)
 
 
@@ -93,10 +97,3 @@ def _by_name(signatures: list[str]) -> dict[str, dict[tuple, tuple]]:
         types = tuple(t for t in rest.split(",") if t)
         found.setdefault(name, {})[types] = tuple(SIGNAL_TYPES.get(t, object) for t in types)
     return found
-
-
-def _signatures(meta: QtCore.QMetaObject) -> set[str]:
-    methods = (meta.method(i) for i in range(meta.methodCount()))
-    return {
-        bytes(m.methodSignature()).decode() for m in methods if m.methodType() == QtCore.QMetaMethod.MethodType.Signal
-    }

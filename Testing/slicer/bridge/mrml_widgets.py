@@ -13,6 +13,15 @@ from PySide6 import QtGui, QtWidgets
 from .api import declared
 from .ctk_widgets import ctkSliderWidget, qMRMLCollapsibleButton
 
+_OBSERVED: list[tuple[vtk.vtkObject, int]] = []
+
+
+def forget_observations() -> None:
+    """End every widget's observation, before its scene goes: VTK sends events even while Python collects garbage."""
+    for subject, tag in _OBSERVED:
+        subject.RemoveObserver(tag)
+    _OBSERVED.clear()
+
 
 def observe(subject: vtk.vtkObject, event, method) -> int:
     """Call a widget's method on a VTK event for as long as the widget lives, as CTK's connections do."""
@@ -23,7 +32,9 @@ def observe(subject: vtk.vtkObject, event, method) -> int:
         if alive is not None and shiboken6.isValid(alive.__self__):
             alive(*args)
 
-    return subject.AddObserver(event, call)
+    tag = subject.AddObserver(event, call)
+    _OBSERVED.append((subject, tag))
+    return tag
 
 
 class _WithScene:

@@ -4,12 +4,15 @@ PythonQt shows Qt's properties as Python attributes (`w.text`, `w.enabled = Fals
 signature (`w.connect("clicked(bool)", f)`) and has `name`, `className()` and `delete()` on every object.
 """
 
+import functools
 import inspect
 import weakref
 
-from PySide6 import QtCore, QtGui, QtWidgets
+from PySide6 import QtCore, QtWidgets
 
-KITS = (QtCore, QtGui, QtWidgets)
+from . import api
+from .qt_meta import facts, normalized, qt_classes
+
 STATIC = {"singleShot"}  # QTimer.singleShot is a property and a static method; on the class the method wins
 GIVERS = {  # methods that hand out objects that Qt made, which must understand connect("signal(type)", f) too
     QtWidgets.QMenu: ["addAction", "addMenu"],
@@ -43,48 +46,29 @@ class QtProperty:
             raise AttributeError(f"Property '{self.name}' of class '{type(instance).__name__}' is not writable")
 
 
-def qt_classes() -> dict[str, type]:
-    """Every QObject class of QtCore, QtGui and QtWidgets, bases first."""
-    found = {
-        name: kind
-        for kit in KITS
-        for name in dir(kit)  # not vars: PySide6 makes its classes when they are first asked for
-        for kind in [getattr(kit, name)]
-        if inspect.isclass(kind) and issubclass(kind, QtCore.QObject) and hasattr(kind, "staticMetaObject")
-    }
-    return dict(sorted(found.items(), key=lambda item: len(item[1].__mro__)))
-
-
-def properties_of(kind: type) -> dict[str, QtCore.QMetaProperty]:
-    """The properties that Qt itself declares for this class, inherited ones left out."""
-    meta = kind.staticMetaObject
-    own = (meta.property(i) for i in range(meta.propertyOffset(), meta.propertyCount()))
-    return {prop.name(): prop for prop in own}
-
-
-def all_properties(kind: type) -> set[str]:
-    """The names of a class's properties, inherited ones included."""
-    return {kind.staticMetaObject.property(i).name() for i in range(kind.staticMetaObject.propertyCount())}
-
-
 def teach() -> None:
     """Change PySide6's classes in this process. Done once; a second call changes nothing."""
     if isinstance(inspect.getattr_static(QtCore.QObject, "objectName"), QtProperty):
         return
-    for kind in qt_classes().values():
-        for name in {
-            *properties_of(kind),
-            *(all_properties(kind) & set(vars(kind))),
-        }:  # also where C++ overrides a getter
-            _show_as_attribute(kind, name)
+    for kind in qt_classes():
+        above = [base for base in kind.__mro__[1:] if base in qt_classes()]
+        inherited = set(facts(above[0]).properties) if above else set()
+        for name in facts(kind).properties:
+            if name not in inherited or name in vars(kind):  # also where C++ overrides a getter
+                _show_as_attribute(kind, name)
         if "__init__" in vars(kind):
             kind.__init__ = _understanding_strings(kind.__init__)
     for kind, methods in GIVERS.items():
         for method in methods:
             setattr(kind, method, _giving(getattr(kind, method)))
     QtCore.QObject.name = property(lambda o: o.objectName, lambda o, name: o.setObjectName(name))
-    QtCore.QObject.className = lambda o: o.metaObject().className()
+    QtCore.QObject.className = lambda o: _c_plus_plus_class(type(o)).__name__
     QtCore.QObject.delete = lambda o: o.deleteLater()
+
+
+def _c_plus_plus_class(kind: type) -> type:
+    """Qt's class or the stand-in for Slicer's, not what Python derived from it."""
+    return next(base for base in kind.__mro__ if base in qt_classes() or base.__name__ in api.classes())
 
 
 def _show_as_attribute(kind: type, name: str) -> None:
@@ -107,6 +91,7 @@ def _understanding_strings(init):
 
 
 def _giving(method):
+    @functools.wraps(method)
     def give(self, *args, **kwargs):
         given = understand(method(self, *args, **kwargs))
         if isinstance(given, QtCore.QObject):
@@ -148,8 +133,7 @@ def signal_of(instance: QtCore.QObject, signature: str):
 
 
 def _has_signal(instance, name: str, types: list[str]) -> bool:
-    wanted = QtCore.QMetaObject.normalizedSignature(f"{name}({','.join(types)})")
-    return instance.metaObject().indexOfSignal(bytes(wanted).decode()) >= 0
+    return normalized(f"{name}({','.join(types)})") in facts(type(instance)).signals
 
 
 def _receiver(args):

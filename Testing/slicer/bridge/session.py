@@ -15,7 +15,7 @@ from PySide6 import QtCore, QtGui, QtTest, QtWidgets
 from . import application, pythonqt, scripted
 from .ctk_widgets import CTK_WIDGETS
 from .dialogs import Dialogs
-from .mrml_widgets import MRML_WIDGETS
+from .mrml_widgets import MRML_WIDGETS, forget_observations
 from .ui_loader import UiLoader
 from .watchdog import Heartbeat
 
@@ -272,6 +272,7 @@ class Bridge:
             loaded.panel.setMRMLScene(None)
             loaded.panel.deleteLater()
             sys.modules.pop(loaded.module.__name__)
+        forget_observations()
         self.qt_application.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete.value)
         sys.excepthook = self._hook
         QtCore.qInstallMessageHandler(self._qt_said)
