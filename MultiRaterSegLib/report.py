@@ -156,7 +156,8 @@ def write_json(report: Report, path: str | Path) -> None:
 
 
 def write_csv(report: Report, path: str | Path) -> None:
-    """A row an outline, then a row an edited copy; units in the column names. The byte order mark lets Excel read names in any language."""
+    """A row an outline, then a row an edited copy; units in the column names. The byte order mark lets Excel read names
+    in any language."""
     with Path(path).open("w", newline="", encoding="utf-8-sig") as file:
         table = csv.DictWriter(file, list(_row(report, report.outlines[0])))
         table.writeheader()

@@ -15,7 +15,8 @@ from MultiRaterSegLib.worker.model_info import ModelInfo
 
 from . import nodes
 from .remote_lesion import Preview, RemoteLesion, Understood
-from .segmentation import Answer, Segmentation
+from .scene_lesions import Lesions, SceneLesion
+from .segmentation import Segmentation
 from .worker_client import WorkerClient
 from .worker_task import Progress, Task
 
@@ -24,13 +25,13 @@ FAST_PREVIEW_S = 0.15
 
 
 class MultiRaterSegLogic:
-    """Outlines one lesion in the styles asked for and adds the answer to the scene.
+    """Outlines one lesion in the styles asked for and adds the answer to the scene, as the panel does.
 
         from MultiRaterSegSlicer.logic import MultiRaterSegLogic
 
         logic = MultiRaterSegLogic()
         scan, lesion = getNode("CTChest"), getNode("F")    # a volume; a point or a box on the lesion
-        segmentation, uncertainty = logic.consensus(scan, lesion)
+        shown = logic.consensus(scan, lesion)              # L1 in the scene: shown.agreement_node, shown.map_node, ...
         logic.segment(scan, lesion, logic.experts)         # every reader style side by side
         logic.prompt(scan, lesion, "include the ground-glass halo")
         logic.interpolate(scan, lesion, "conservative", "inclusive", 0.3)
@@ -41,7 +42,8 @@ class MultiRaterSegLogic:
 
     Options of all requests: samples (simulated readers, default 20), seed (the same seed gives the same readers), model
     (by name), progress (blocking: called with the share done, 0..1, and cancels by returning False; else called with a
-    Progress), done (called with the answer), failed (called with the error). Every answer holds the consensus too.
+    Progress), done (called with the lesion in the scene), failed (called with the error). The consensus comes with every
+    answer. What was there of the same name is replaced, unless somebody edited it; `lesions.undo()` takes a call back.
 
     Raises the library's errors, complete sentences, for a scan, place or style that cannot be used, and Cancelled; the
     scene is then as it was.
@@ -50,6 +52,14 @@ class MultiRaterSegLogic:
     def __init__(self, client: WorkerClient | None = None, model: str | None = None):
         """model: by name; None: the one that the worker calls its default."""
         self.client, self.model = client or WorkerClient(), model
+        self._lesions: Lesions | None = None
+
+    @property
+    def lesions(self) -> Lesions:
+        """Those of the application's scene, and undo."""
+        if self._lesions is None or self._lesions.scene is not slicer.mrmlScene:
+            self._lesions = Lesions()
+        return self._lesions
 
     # -- the worker -------------------------------------------------------------------------------------------------
 
@@ -124,11 +134,11 @@ class MultiRaterSegLogic:
 
     # -- answers in the scene ---------------------------------------------------------------------------------------
 
-    def consensus(self, scan, place, **options) -> "Answer | Segmentation":
+    def consensus(self, scan, place, **options) -> SceneLesion | Segmentation:
         """The population of readers: what most of them include, and where they disagree."""
         return self.segment(scan, place, **options)
 
-    def expert(self, scan, place, name: str, **options) -> "Answer | Segmentation":
+    def expert(self, scan, place, name: str, **options) -> SceneLesion | Segmentation:
         """One reader style by its name."""
         self._ready(options)
         model = self._model(options.get("model"))
@@ -136,11 +146,11 @@ class MultiRaterSegLogic:
             raise UnsupportedRequest(f"{model.title} knows no expert '{name}'. It knows: {', '.join(known)}.")
         return self.segment(scan, place, [name], **options)
 
-    def prompt(self, scan, place, sentence: str, **options) -> "Answer | Segmentation":
+    def prompt(self, scan, place, sentence: str, **options) -> SceneLesion | Segmentation:
         """The outline that a sentence asks for."""
         return self.segment(scan, place, [sentence], **options)
 
-    def interpolate(self, scan, place, first: str, second: str, t: float, **options) -> "Answer | Segmentation":
+    def interpolate(self, scan, place, first: str, second: str, t: float, **options) -> SceneLesion | Segmentation:
         """Between two styles, each an expert's name or a sentence; t = 0 is the first, t = 1 the second."""
         return self.segment(scan, place, [(first, second, t)], **options)
 
@@ -155,18 +165,18 @@ class MultiRaterSegLogic:
         model: ModelInfo | str | None = None,
         progress: Callable | None = None,
         **callbacks,
-    ) -> "Answer | Segmentation":
+    ) -> SceneLesion | Segmentation:
         """Consensus and any number of styles in one go; the lesion is looked at once."""
         blocking = self._ready(callbacks)
         lesion = self.lesion(scan, place, model, seed)
         if not blocking:
-            return Segmentation(lesion, scan, styles, samples, progress=progress, **callbacks)
+            return Segmentation(lesion, self.lesions, scan, place, styles, samples, progress=progress, **callbacks)
 
         def report(made: Progress) -> None:
             if progress is not None and progress(made.share) is False:
                 pending.cancel()
 
-        pending = Segmentation(lesion, scan, styles, samples, progress=report)
+        pending = Segmentation(lesion, self.lesions, scan, place, styles, samples, progress=report)
         return pending.wait()
 
     def _ready(self, callbacks: dict) -> bool:

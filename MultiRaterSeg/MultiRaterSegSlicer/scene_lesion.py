@@ -21,9 +21,9 @@ from .scene_answers import put_answer, remove_answer
 from .scene_folder import folder_of, move_into_folder, remove_empty_folder
 from .scene_history import History
 from .scene_numbers import hex_of, rows_of
-from .scene_record import Record, record_from_text
+from .scene_record import Record, record_from_text, turned
 from .scene_review import edited_copy, restore_review, review_of, set_review
-from .scene_segments import free_name, is_as_we_left_it, remove_node
+from .scene_segments import free_name, is_as_we_left_it, remove_node, stored_grid
 from .scene_spots import SceneSpot, fill_spots, spots_in, spots_of
 from .scene_tables import Review, Row, fill_numbers
 
@@ -141,7 +141,10 @@ class SceneLesion:
     def record(self, name: str) -> Record | None:
         text = self.node.GetParameter(ANSWER + name)
         record = record_from_text(text) if text else None
-        return record if record and self.segment(record) is not None else None
+        if record is None or self.segment(record) is None:
+            return None
+        scan = stored_grid(self.volume_node)
+        return record if scan is None else turned(record, scan)
 
     def set_record(self, name: str, record: Record | None) -> None:
         self._set_parameter(ANSWER + name, record.to_text() if record else "")
@@ -232,10 +235,10 @@ class SceneLesion:
 
     def visible(self, name: str) -> bool:
         """Whether an answer is shown, or any of the "bands"."""
-        return any(node.GetDisplayNode().GetSegmentVisibility(id_) for node, id_ in self._shown_by(name))
+        return any(node.GetDisplayNode().GetSegmentVisibility(id_) for node, id_ in self.shown_by(name))
 
     def set_visible(self, name: str, on: bool) -> None:
-        for node, id_ in self._shown_by(name):
+        for node, id_ in self.shown_by(name):
             node.GetDisplayNode().SetSegmentVisibility(id_, on)
 
     def edit_copy(self, name: str) -> "slicer.vtkMRMLSegmentationNode":
@@ -243,7 +246,7 @@ class SceneLesion:
 
         Undo takes it away again unless it was edited or reviewed. Raises UnsupportedRequest when there is no such answer.
         """
-        source, id_ = self._shown(name)
+        source, id_ = self.shown(name)
         title = source.GetSegmentation().GetSegment(id_).GetName()
         with self.history.action(f"the copy of {title} of {self.label}"):
             self.history.on_undo(self.refresh)
@@ -256,7 +259,7 @@ class SceneLesion:
     def review(self, what, state: str, note: str = "") -> None:
         """Accepts or flags an outline, with a note. what: an answer's name, or an edited copy's node. state: "accepted",
         "flagged", or "" to take it back. Raises UnsupportedRequest for another state, or when it is not there."""
-        node, id_ = self._shown(what)
+        node, id_ = self.shown(what)
         before = review_of(node, id_)
         with self.history.action(f"the review of {node.GetSegmentation().GetSegment(id_).GetName()} of {self.label}"):
             self.history.on_undo(self.refresh)
@@ -265,7 +268,7 @@ class SceneLesion:
             self.refresh()
 
     def review_of(self, what) -> Review | None:
-        return review_of(*self._shown(what))
+        return review_of(*self.shown(what))
 
     def refresh(self) -> None:
         """Tables, warnings and folder follow what there is; a segmentation or folder that is empty goes away."""
@@ -322,7 +325,7 @@ class SceneLesion:
         voxels = arrayFromVolume(node)
         return Volume(np.moveaxis(voxels, -1, 0) if voxels.ndim == 4 else voxels[None], grid, source=node.GetName())
 
-    def _shown(self, what) -> tuple["slicer.vtkMRMLSegmentationNode", str]:
+    def shown(self, what) -> tuple["slicer.vtkMRMLSegmentationNode", str]:
         """The segmentation and segment of an answer's name or of an edited copy."""
         if not isinstance(what, str):
             return what, what.GetSegmentation().GetNthSegmentID(0)
@@ -333,7 +336,7 @@ class SceneLesion:
             )
         return self.node_of(what), record.segment
 
-    def _shown_by(self, name: str) -> list[tuple["slicer.vtkMRMLSegmentationNode", str]]:
+    def shown_by(self, name: str) -> list[tuple["slicer.vtkMRMLSegmentationNode", str]]:
         record = self.record(CONSENSUS if name == BANDS else name)
         if record is None:
             return []

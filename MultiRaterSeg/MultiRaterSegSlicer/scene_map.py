@@ -4,13 +4,13 @@ import hashlib
 
 import numpy as np
 import slicer
-import vtk
-from slicer.util import arrayFromVolume, arrayFromVTKMatrix, updateVolumeFromArray, vtkMatrixFromArray
+from slicer.util import arrayFromVolume, updateVolumeFromArray, vtkMatrixFromArray
 
 from MultiRaterSegLib import consensus
 from MultiRaterSegLib.prediction import Prediction
+from MultiRaterSegLib.upright import upright
 
-from .scene_segments import FINGERPRINT, free_name
+from .scene_segments import FINGERPRINT, free_name, stored_grid
 
 TITLE = "Simulated reader disagreement (%)"
 FOOTER = "Not probability of disease"
@@ -94,11 +94,10 @@ def _views(scene) -> list["slicer.vtkMRMLSliceCompositeNode"]:
 
 
 def _fingerprint(node) -> str:
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    place = arrayFromVTKMatrix(matrix).round(4) + 0.0  # no negative zeros
-    content = np.ascontiguousarray(arrayFromVolume(node)).tobytes() + place.tobytes()
-    return hashlib.sha256(content).hexdigest()[:32]
+    """Of the values where they lie, however the node's axes were turned when it was loaded."""
+    values, grid = upright(arrayFromVolume(node), stored_grid(node))
+    place = grid.affine.round(3) + 0.0  # no negative zeros
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes() + place.tobytes()).hexdigest()[:32]
 
 
 def _add_legend(node) -> None:

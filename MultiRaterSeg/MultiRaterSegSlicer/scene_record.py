@@ -7,7 +7,8 @@ import base64
 import json
 import zlib
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -77,6 +78,30 @@ def _unpacked(text: str) -> Record:
         samples, grid, reference, content["title"], tuple(content["warnings"]), content["provenance"]
     )
     return Record(content["name"], content["segment"], prediction, content["order"], content["bands"])
+
+
+def turned(record: Record, scan: Grid) -> Record:
+    """The record on the voxels of the scan as it is stored now: Slicer turns left-handed scans round when it loads them.
+    A record of other voxels (the scan was resampled) is returned as it is."""
+    if record.prediction.reference.same_as(scan, tolerance_mm=1e-3):
+        return record
+    return _turned(record, scan.shape, scan.affine.tobytes())
+
+
+@lru_cache(maxsize=KEPT)
+def _turned(record: Record, shape: tuple[int, int, int], affine: bytes) -> Record:
+    made, scan = record.prediction, Grid(shape, np.frombuffer(affine).reshape(4, 4))
+    steps = np.linalg.inv(scan.affine[:3, :3]) @ made.reference.affine[:3, :3]
+    axes = np.rint(steps)
+    if not np.allclose(steps, axes, atol=1e-3) or not np.array_equal(np.abs(axes).sum(0), (1, 1, 1)):
+        return record
+    ends = scan.to_ijk(made.grid.to_ras([(0, 0, 0), made.grid.size_ijk - 1]))
+    grid = scan.crop(np.rint(ends.min(0)), np.rint(ends.max(0)))
+    source = np.abs(axes).argmax(1)  # of i, j, k of the scan, which axis of the record it is
+    order = [1 + 2 - source[axis] for axis in (2, 1, 0)]
+    flips = tuple(slice(None, None, int(axes[axis, source[axis]])) for axis in (2, 1, 0))
+    samples = np.ascontiguousarray(made.samples.transpose(0, *order)[(slice(None), *flips)])
+    return replace(record, prediction=replace(made, samples=samples, grid=grid, reference=scan))
 
 
 def _to_lists(grid: Grid) -> tuple[tuple[int, ...], list]:

@@ -15,6 +15,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from MultiRaterSegLib.geometry import Grid
 from MultiRaterSegLib.io import Segment
+from MultiRaterSegLib.upright import upright
 
 FINGERPRINT = "MultiRaterSeg.fingerprint"  # tag of a segment, attribute of a volume: its content as we left it
 EMPTY = "empty"
@@ -65,6 +66,7 @@ def put_segment(segment: Segment, grid: Grid, node, filled: bool = False) -> Non
 
 def put_mask(mask: np.ndarray, grid: Grid, node, id_: str) -> None:
     """Replaces the mask of a segment: bool [k, j, i] on `grid`. Other segments stay as they are, also where they overlap."""
+    node.GetSegmentation().SeparateSegmentLabelmap(id_)  # in an image that it shares it would overwrite its neighbours
     logic, used = slicer.vtkSlicerSegmentationsModuleLogic, np.nonzero(mask)
     low, high = ([int(end) for end in ends] for ends in zip(*[(a.min(), a.max()) if len(a) else (0, 0) for a in used]))
     part = mask[tuple(slice(a, b + 1) for a, b in zip(low, high))]  # a tenth of the time of all that was looked at
@@ -198,14 +200,22 @@ def _labelmap(node, id_: str) -> tuple["slicer.vtkOrientedImageData | None", Gri
     return image, Grid(image.GetDimensions()[::-1], affine)
 
 
-def _lattice(node, id_: str) -> Grid | None:
-    """Voxels to count in: those of the scan; the labelmap's own when the scan was deleted; None when it is empty too."""
-    scan = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
-    if scan is None or scan.GetImageData() is None:
-        return _labelmap(node, id_)[1]
+def stored_grid(volume_node) -> Grid | None:
+    """The volume's voxels as they are stored, transforms aside; None when it was deleted or is empty."""
+    if volume_node is None or volume_node.GetImageData() is None:
+        return None
     to_ras = vtk.vtkMatrix4x4()
-    scan.GetIJKToRASMatrix(to_ras)
-    return Grid(scan.GetImageData().GetDimensions()[::-1], arrayFromVTKMatrix(to_ras))
+    volume_node.GetIJKToRASMatrix(to_ras)
+    affine, image = arrayFromVTKMatrix(to_ras), volume_node.GetImageData()
+    affine[:3, 3] += affine[:3, :3] @ np.array(image.GetExtent()[::2])
+    return Grid(image.GetDimensions()[::-1], affine)
+
+
+def _lattice(node, id_: str) -> Grid | None:
+    """Voxels to count in: those of the scan, turned upright, because a scan may be loaded with its axes turned; the
+    labelmap's own when the scan was deleted; None when it is empty too."""
+    grid = stored_grid(node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())) or _labelmap(node, id_)[1]
+    return grid and upright(np.broadcast_to(False, grid.shape), grid)[1]
 
 
 def _oriented_image(mask: np.ndarray, grid: Grid) -> "slicer.vtkOrientedImageData":

@@ -114,6 +114,12 @@ def mask_of(node, id_: str, scan) -> np.ndarray:
     return vtk_to_numpy(found.GetPointData().GetScalars()).reshape(found.GetDimensions()[::-1]) > 0
 
 
+def places_of(mask: np.ndarray, to_ras: np.ndarray) -> set:
+    """Where the true voxels of a mask [K, J, I] lie, RAS mm rounded."""
+    ijk = np.argwhere(mask)[:, ::-1]
+    return set(map(tuple, (np.round((np.c_[ijk, np.ones(len(ijk))] @ to_ras.T)[:, :3], 1) + 0.0).tolist()))
+
+
 def paint(case: Case, node, id_: str) -> np.ndarray:
     """Somebody adds a block of voxels to a segment by hand; returns what it is then on the scan's voxels."""
     block = case.grid.crop((2, 2, 2), (4, 4, 3))

@@ -165,7 +165,11 @@ def steer(s: Studio) -> None:
     s.bridge.do(lambda: s.ui.promptComboBox.setEditText(SENTENCE))
     s.wait(lambda: s.ui.problemLabel.isVisible(), 30)
     s.shoot("steer", show="steerButton")
+    s.bridge.type_text(s.ui.noteLineEdit, "Vessel left out")
+    s.bridge.click(s.ui.acceptButton)
+    s.bridge.click(s.ui.advancedButton)
     s.shoot("review", show="reviewButton")
+    s.bridge.click(s.ui.advancedButton)
 
 
 def warning(s: Studio) -> None:

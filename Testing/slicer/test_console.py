@@ -25,11 +25,11 @@ for name, point in (("Case 1 lesion", at), ("Case 2 lesion", (9000, 0, 0))):
     host.scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name).AddControlPoint(point)
 """
 AFTER = """
-made = [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")]
-assert made == ["Case 1 readers"], made
-ids = slicer.util.getNode("Case 1 readers").GetSegmentation().GetSegmentIDs()
-assert list(ids)[:5] == ["consensus", *(f"expert_{name}" for name in
-    ("conservative", "fairly_conservative", "fairly_inclusive", "inclusive"))], ids
+from MultiRaterSegSlicer.scene_lesions import Lesions
+(lesion,) = Lesions().all()
+assert lesion.volume_node.GetName() == "Case 1"
+assert lesion.names == ["consensus", "conservative", "fairly_conservative", "fairly_inclusive", "inclusive"]
+assert lesion.map_node is not None and lesion.warnings
 loaded = {"torch", "monai", "torchvision"} & set(sys.modules)
 assert not loaded, loaded
 """
@@ -43,6 +43,7 @@ def test_the_documented_script_processes_a_scene_and_loads_no_torch(tmp_path):
     code = BEFORE.format(project=str(PROJECT), here=here, folder=folder) + script + AFTER
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
-    first, second = made.stdout.strip().splitlines()
-    assert first == "Case 1: Case 1 readers"
-    assert second.startswith("Case 2: The point R, A, S = 9000.0")
+    *rows, refused = made.stdout.strip().splitlines()
+    assert [row.split(",")[0] for row in rows[:2]] == ["Case 1: Consensus", "Case 1: Conservative (smallest)"]
+    assert len(rows) == 5
+    assert refused.startswith("Case 2: The point R, A, S = 9000.0")

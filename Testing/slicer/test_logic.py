@@ -41,9 +41,10 @@ class Case:
             node.AddControlPoint(point)
         return node
 
-    def radius(self, segmentation, id_: str) -> float:
+    def radius(self, shown, id_: str) -> float:
         """mm of a ball of the same volume, after checking that the mask is a ball around the centre."""
-        mask = arrayFromSegmentBinaryLabelmap(segmentation, id_, self.scan).astype(bool)
+        node = shown.agreement_node if id_ == "consensus" else shown.styles_node
+        mask = arrayFromSegmentBinaryLabelmap(node, id_, self.scan).astype(bool)
         reach = self.distance[mask].max()
         assert (mask == (self.distance <= reach)).mean() > 0.999
         return float((mask.sum() * self.grid.voxel_volume_ml * 1000 * 3 / 4 / np.pi) ** (1 / 3))
@@ -68,38 +69,47 @@ def nodes_in(host) -> int:
 @pytest.mark.parametrize("axes", [UPRIGHT[30], UPRIGHT[1], TILTED[5]], ids=["right-handed", "left-handed", "tilted"])
 def test_consensus_and_styles_surround_the_lesion_that_was_pointed_at(host, logic, axes):
     case = Case(axes)
-    segmentation, uncertainty = logic.segment(case.scan, case.place(host), logic.experts, samples=5)
-    small, middle, large = (
-        case.radius(segmentation, id_) for id_ in ("expert_conservative", "consensus", "expert_inclusive")
-    )
+    shown = logic.segment(case.scan, case.place(host), logic.experts, samples=5)
+    small, middle, large = (case.radius(shown, id_) for id_ in ("expert_conservative", "consensus", "expert_inclusive"))
     assert 4.5 < small < middle - 0.4 < large - 0.8 < 7.5
-    assert uncertainty.GetImageData().GetScalarRange()[0] == 0
-    assert 0 < uncertainty.GetImageData().GetScalarRange()[1] <= 50
+    assert shown.map_node.GetImageData().GetScalarRange()[0] == 0
+    assert 0 < shown.map_node.GetImageData().GetScalarRange()[1] <= 50
 
 
-def test_between_two_styles_lies_between(host, logic):
+def test_between_two_styles_lies_between_and_joins_them_in_the_lesion_of_that_point(host, logic):
     case = Case(UPRIGHT[30])
     place = case.place(host)
-    halfway, _ = logic.interpolate(case.scan, place, "conservative", "inclusive", 0.5, samples=1)
-    ends, _ = logic.segment(case.scan, place, logic.experts, samples=1)
+    ends = logic.segment(case.scan, place, logic.experts, samples=1)
+    halfway = logic.interpolate(case.scan, place, "conservative", "inclusive", 0.5, samples=1)
+    assert halfway == ends
+    assert halfway.names == ["consensus", "conservative", "inclusive", "conservative to inclusive, 0.5"]
     radius = case.radius(halfway, "between_1")
     assert case.radius(ends, "expert_conservative") + 0.3 < radius < case.radius(ends, "expert_inclusive") - 0.3
-    assert halfway.GetSegmentation().GetSegment("between_1").GetName() == "conservative to inclusive, 0.5"
 
 
-def test_one_expert_comes_with_the_consensus_beside(host, logic):
+def test_one_expert_comes_with_the_consensus_and_undo_takes_both_back(host, logic):
     case = Case(UPRIGHT[30])
-    segmentation, _ = logic.expert(case.scan, case.place(host), "Inclusive", samples=2)
-    assert list(segmentation.GetSegmentation().GetSegmentIDs())[:2] == ["consensus", "expert_inclusive"]
+    place, before = case.place(host), nodes_in(host)
+    assert logic.expert(case.scan, place, "Inclusive", samples=2).names == ["consensus", "inclusive"]
+    assert nodes_in(host) > before
+    logic.lesions.undo()
+    assert not [lesion for lesion in logic.lesions.all() if lesion.names]
 
 
-def test_a_box_serves_as_well_as_a_point(host, logic):
+def test_a_box_and_bare_coordinates_serve_as_well_as_a_point(host, logic):
     case = Case(TILTED[5])
     box = host.scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "R")
     box.SetCenter(case.center)
     box.SetSize((14, 14, 14))
-    segmentation, _ = logic.consensus(case.scan, box, samples=2)
-    assert 5 < case.radius(segmentation, "consensus") < 7
+    boxed = logic.consensus(case.scan, box, samples=2)
+    assert 5 < case.radius(boxed, "consensus") < 7
+    assert logic.consensus(case.scan, tuple(case.center), samples=2) == boxed
+    elsewhere = Case(TILTED[5])
+    corners = (case.center - 7, case.center + 7)
+    for place in (tuple(case.center), corners):
+        shown = logic.consensus(elsewhere.scan, place, samples=2)
+        assert 5 < elsewhere.radius(shown, "consensus") < 7
+    assert shown.label != boxed.label
 
 
 def test_progress_runs_from_nothing_to_all_without_stepping_back(host, logic):
@@ -195,8 +205,7 @@ def test_with_callbacks_nothing_waits_and_the_nodes_come_while_pumping(host, log
     assert answers == [pending.result]
     assert progress[-1].share == 1
     assert progress[-1].slices_total == progress[-1].slices_done
-    ids = list(answers[0][0].GetSegmentation().GetSegmentIDs())
-    assert ids[:3] == ["consensus", "expert_conservative", "expert_inclusive"]
+    assert answers[0].names == ["consensus", "conservative", "inclusive"]
 
 
 def test_cancelling_a_slow_model_leaves_the_scene_and_the_worker_in_order(host, logic):
@@ -209,7 +218,7 @@ def test_cancelling_a_slow_model_leaves_the_scene_and_the_worker_in_order(host, 
         pending.wait()
     assert failed == [pending.error]
     assert nodes_in(host) == before
-    assert case.radius(logic.consensus(case.scan, place, samples=1)[0], "consensus") > 4
+    assert case.radius(logic.consensus(case.scan, place, samples=1), "consensus") > 4
 
 
 def test_a_scan_edited_or_removed_while_it_is_looked_at_harms_nothing(host, logic):
@@ -248,4 +257,4 @@ def test_a_killed_worker_is_a_message_and_the_next_call_starts_another(host, log
     with pytest.raises(WorkerError, match="ended by signal 9"):
         pending.wait()
     assert nodes_in(host) == before
-    assert case.radius(logic.consensus(case.scan, place, samples=1)[0], "consensus") > 4
+    assert case.radius(logic.consensus(case.scan, place, samples=1), "consensus") > 4

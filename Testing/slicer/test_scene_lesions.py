@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from MultiRaterSegSlicer.scene_lesions import Lesions
+from MultiRaterSegSlicer.scene_segments import new_segmentation, put_mask
 from orientations import TILTED, UPRIGHT, affine_of
 from scene_cases import MODEL, SENTENCE, WARNING, Case, everything_in, hierarchy_of, ids_in, mask_of
 
@@ -254,3 +255,23 @@ def test_observers_hear_of_each_change_once_and_can_stop(host):
     lesion.add("consensus", case.answer("consensus", 5))
     assert len(heard) == 2
     assert Lesions(host.scene).all() == [lesion]
+
+
+def test_masks_that_overlap_never_eat_each_other_whatever_order_they_come_in(host):
+    """Slicer keeps segments that do not overlap in one image, where a new mask could overwrite its neighbours."""
+    case, rng, expected = Case(host.scene), np.random.default_rng(0), {}
+    node = new_segmentation("masks", case.scan)
+    for _ in range(80):
+        id_ = f"segment {rng.integers(8)}"
+        if id_ not in expected:
+            node.GetSegmentation().AddEmptySegment(id_, id_)
+        low = rng.integers(0, 8, 3)
+        grid = case.grid.crop(low, low + rng.integers(0, 10, 3))
+        mask = rng.random(grid.shape) < rng.choice([0, 0.1, 0.5, 1])
+        put_mask(mask, grid, node, id_)
+        expected[id_] = np.zeros(case.grid.shape, bool)
+        expected[id_][grid.window_in(case.grid)] = mask
+        if rng.random() < 0.2:
+            node.GetSegmentation().CollapseBinaryLabelmaps(False)  # as saving does
+        for known, whole in expected.items():
+            assert np.array_equal(mask_of(node, known, case.scan), whole), known

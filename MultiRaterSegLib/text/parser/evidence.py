@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from ...errors import UnsupportedRequest
 from .grammar import read_segment
 from .inheritance import Carried
-from .marks import Mark
+from .marks import THINGS, Mark
+from .refusals import Unclear
 from .segments import Segment, shared_head
 from .told import told
 from .verbs import refers_back
@@ -22,7 +23,8 @@ MILD = 1 / 3
 
 @dataclass(frozen=True)
 class Evidence:
-    """One statement about a slot. degree: None when the sentence names none; negated: it stood under a negation."""
+    """One statement about a slot. degree: None when the sentence names none; negated: it stood under a negation;
+    bare: a thing that is only mentioned."""
 
     slot: str
     value: float
@@ -31,6 +33,7 @@ class Evidence:
     negated: bool = False
     moderating: bool = False
     core: bool = False
+    bare: bool = False
 
 
 def collect(segments: list[Segment]) -> list[Evidence]:
@@ -39,6 +42,8 @@ def collect(segments: list[Segment]) -> list[Evidence]:
     compares = any(segment.joint == "than" for segment in segments)
     spoken: Mark | None = None
     for segment, following, manner in zip(segments, (*segments[1:], None), told(segments)):
+        if len(segments) > 1 and any(token.tag == "unchanged" for token in segment.tokens):
+            continue  # 'ground glass as before'
         reading, carried = read_segment(segment, carried, shared_head(segment, following))
         if spoken and refers_back(reading):
             marks = [mark for mark in marks if mark.tag != spoken.tag]
@@ -90,7 +95,8 @@ def _statements(mark: Mark, compares: bool) -> list[Evidence]:
     elif mark.cautioned and not compares:
         value = -value
     degree = MILD if moderating else mark.degree
-    return [Evidence(_slot(mark), value, degree, mark.weak, mark.negation == -1, moderating)]
+    bare = mark.tag in THINGS and not governed
+    return [Evidence(_slot(mark), value, degree, mark.weak, mark.negation == -1, moderating, bare=bare)]
 
 
 def _slot(mark: Mark) -> str:
@@ -120,7 +126,7 @@ def _about_core(mark: Mark) -> list[Evidence]:
 
 
 def settle(slot: str, statements: list[Evidence], between: bool) -> float | None:
-    """The one value of a slot. Raises UnsupportedRequest where the sentence asks for both poles."""
+    """The one value of a slot. Raises Unclear where the sentence asks for both poles."""
     firm = [item for item in statements if not item.weak] or statements
     if not firm:
         return None
@@ -138,5 +144,5 @@ def _moderated(slot: str, firm: list[Evidence]) -> list[Evidence]:
     """'generous, but not too generous' is slightly generous."""
     kept = [item for item in firm if not item.moderating]
     if len(kept) == len(firm) or len({item.value > 0 for item in kept}) != 1:
-        raise UnsupportedRequest(f"The sentence asks for both ends of '{slot}'.")
+        raise Unclear(f"The sentence asks for both ends of '{slot}'.")
     return [Evidence(slot, kept[0].value, MILD)]

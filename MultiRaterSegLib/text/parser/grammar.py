@@ -9,7 +9,7 @@ becomes a mark unless it governs a thing. A segment without a verb inherits that
 from .inheritance import Carried, hand_on
 from .marks import DEGREES, QUALITIES, THINGS, VERBS, Mark
 from .nouns import close_whole, is_object, mention, open_whole
-from .phrases import names_things
+from .phrases import is_called_lesion, names_things
 from .qualities import DEGREE_VALUES, grade, qualify
 from .reading import Reading
 from .segments import Segment
@@ -32,7 +32,7 @@ def _read_token(reading: Reading, index: int, token: Token) -> None:
     if (tag in VERBS or tag in QUALITIES) and reading.whole and reading.whole.index == index - 1:
         reading.whole = None  # 'completely smooth', 'fully include': an adverb
     if is_particle(reading, index, token):
-        reading.govern_backwards(1 if tag in ("particle_in", "within") else -1)
+        reading.govern_backwards(1 if tag in ("particle_in", "within") or token.text == "on" else -1)
     elif reading.shifts and tag in ("particle_in", "particle_out"):
         move(reading, index, "shrink" if tag == "particle_in" else "grow")
     elif token.read_as == "part of" and names_things(reading.tokens[index + 1 :]):
@@ -102,6 +102,9 @@ def _finish(reading: Reading) -> None:
     if reading.open_negation:
         for mark in reading.things:
             mark.negation = -1 if mark.loose else mark.negation  # 'the halo is not tumour'
+    for mark in reading.things:
+        if mark.governor is None and is_called_lesion(reading.tokens[mark.index + 1 :]):
+            mark.governor = "belong"
     if any(token.tag == "bad" for token in reading.tokens):
         for mark in reading.marks:
             mark.negation = -mark.negation  # 'a border this frayed is not usable'

@@ -24,7 +24,7 @@ def mention(reading: Reading, index: int, token: Token) -> None:
         return
     value = (reading.amount or 1) * reading.contrast()
     mark = Mark(token.tag, index, value, reading.negation, reading.governor, reading.sign, reading.mode)
-    if reading.negator not in ABSENCE:
+    if reading.negator not in ABSENCE and not (reading.only and reading.before.negation == -1):
         inherit(mark, reading.joint, reading.before)
     if token.tag == "spicule" and _is_smoothed(reading, index, mark):
         return
@@ -109,6 +109,8 @@ def close_whole(reading: Reading) -> None:
     if reading.whole:
         ahead = reading.tokens[reading.whole.index :]
         noun = next((token.tag for token in ahead if token.tag in HEADS), "")
+        if " " in ahead[0].text:
+            noun = "part"  # 'every voxel', 'any of'
         nothing_left = reading.whole.governor == "exclude" and reading.whole.negation == 1  # 'exclude everything'
         if noun not in ("edge", "person") and not nothing_left:
             reading.emit(reading.whole)

@@ -30,6 +30,8 @@ SPILLING |= {"fall short", "fall short of", "encroach", "encroach on", "cut acro
 SPILLING |= {f"{verb} over" for verb in ("glide", "skate", "run")}
 """Verbs that nobody asks for: an outline that bleeds, spills or falls short is a complaint."""
 DRAWN = {"outline", "edge"}
+SEEMING = {"look", "seem", "appear", "feel"}
+"""'It looks bloated', 'the line seems ragged': nobody speaks so of what should stay."""
 
 
 def asks(tokens: Sequence[Token]) -> bool:
@@ -44,12 +46,14 @@ def told(segments: Sequence[Segment]) -> list[str]:
     """Of each segment: "fault" (the opposite is wanted), "seen" or "question" (yields to any request), "" (a request)."""
     manners: list[str] = []
     question = False
-    for segment in segments:
+    for segment, following in zip(segments, (*segments[1:], None)):
         if segment.joint == "stop":
             question = asks(segment.tokens)
         manner = "question" if question else _manner(segment.tokens)
         if not manner and segment.joint == "and" and manners and _has_no_subject(segment):
             manner = manners[-1]
+        if not manner and following and following.joint == "stop" and _is_described(segment.tokens):
+            manner = "fault"
         manners.append(manner)
     return manners
 
@@ -64,7 +68,7 @@ def _manner(tokens: Sequence[Token]) -> str:
     )
     spilt = overdone or any(token.read_as in SPILLING and token.text != token.read_as for token in acts)
     passive = bool(words & PAST) and any(token.tag in ("include", "exclude", "follow") for token in tokens)
-    if spilt or passive or _starts_with_you(tokens) or (words & EARLIER and "you" in words):
+    if spilt or passive or _seems(tokens) or _starts_with_you(tokens) or (words & EARLIER and "you" in words):
         return "fault"
     return "seen" if _states(tokens) else ""
 
@@ -75,8 +79,31 @@ def _starts_with_you(tokens: Sequence[Token]) -> bool:
     return words[0] == "you" and len(words) > 1
 
 
+def _seems(tokens: Sequence[Token]) -> bool:
+    """'it looks bloated', 'the border seems ragged', not 'make it look ragged'."""
+    for index, token in enumerate(tokens):
+        if token.text.removesuffix("s") in SEEMING and token.text.endswith("s"):
+            subject = tokens[:index]
+            return any(t.tag in DRAWN or t.text in ("it", "this", "that") for t in subject) and _is_quality(
+                tokens[index:]
+            )
+    return False
+
+
+def _is_described(tokens: Sequence[Token]) -> bool:
+    """'The line is dull. Make it ...'"""
+    words = [token for token in tokens if token.tag != "determiner"]
+    return len(words) > 2 and words[0].tag in DRAWN and words[1].text in ("is", "are") and words[2].tag in QUALITIES
+
+
+def _is_quality(tokens: Sequence[Token]) -> bool:
+    return any(token.tag in QUALITIES or token.tag in ("grow", "shrink") for token in tokens)
+
+
 def _states(tokens: Sequence[Token]) -> bool:
     """'the line glides over the strands': a drawn thing is the subject of a finite verb."""
+    if tokens[0].text == "it" and any(token.text in ("has", "takes", "covers") for token in tokens[1:3]):
+        return True
     subject = False
     for before, token in pairwise((Token("", ""), *tokens)):
         if subject and token.tag in VERBS and token.text.split()[0].endswith("s"):

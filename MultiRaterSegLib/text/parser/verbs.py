@@ -9,6 +9,8 @@ FIRM = {"include", "exclude", "follow"}
 WISHES = {"want", "prefer", "need", "like", "love", "desire", "insist on"}
 """'I want the needles dropped': a wish leaves the say to a later word."""
 TOLERATED = {"fine", "ok", "okay", "acceptable", "alright", "tolerable", "allowed"}
+WEIGHING = {"rather", "sooner"}
+"""'I would rather miss some than ...': a loss that is put up with."""
 TAILORING = {"let", "take", "get"}
 ENCLOSING = {"inside", "within", "outside", "inside of", "outside of"}
 
@@ -48,7 +50,8 @@ def miss(reading: Reading, index: int) -> None:
         reading.emit(Mark("whole", index))  # 'nothing should be missed'
         return
     tolerated = any(word in TOLERATED for token in reading.tokens[index:] for word in token.text.split())
-    if reading.negation == 1 and (tolerated or reading.tokens[index].text == "lose"):
+    weighed = reading.joint == "than" or any(WEIGHING & set(token.text.split()) for token in reading.tokens[:index])
+    if reading.negation == 1 and (tolerated or weighed or reading.tokens[index].text == "lose"):
         reading.governor, reading.sign, reading.governor_index = "exclude", -1, index  # 'lose the spikes'
         return
     reading.negation, reading.negator = 1, ""
@@ -69,7 +72,9 @@ def is_particle(reading: Reading, index: int, token: Token) -> bool:
     """'in' and 'out' after a thing that no firm verb governs: 'keep the halo out', 'spicules in'."""
     if token.text == "alone":
         return reading.governor == "leave" and reading.last_is_loose()
-    if token.text in ENCLOSING:
+    if token.text == "on":  # 'leave the spikes on'
+        found = reading.governor in ("leave", "hold") and index + 1 == len(reading.tokens)
+    elif token.text in ENCLOSING:
         found = bool(reading.things)
     else:
         found = token.tag in ("particle_in", "particle_out") or token.read_as == "go out"

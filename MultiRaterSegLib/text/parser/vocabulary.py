@@ -14,6 +14,13 @@ SUFFIXES = (
 )
 RANKS = {"a1", "a2", "a3", "a4"}
 SHORTEST_CORRECTED = 5
+OPPOSED = {"smooth": "rough", "rough": "smooth", "tight": "generous", "generous": "tight"}
+DERIVED = {
+    **dict.fromkeys(("un", "non"), OPPOSED),
+    "over": dict.fromkeys(("include", "outline", "grow", "large", "follow"), "generous"),
+    "under": dict.fromkeys(("include", "outline", "grow", "large", "follow"), "tight"),
+}
+"""What a prefix makes of a word's tag."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,9 @@ def _match(words: list[str], position: int) -> tuple[int, Token]:
         return 1, Token(first, "rank", first)
     if any(letter.isdigit() for letter in first) or "%" in first:
         return 1, Token(first, "amount")
+    derived = _derived(first)
+    if derived:
+        return 1, Token(first, derived, first)
     corrected = _correct(first)
     return 1, Token(first, single_words()[corrected] if corrected else "", corrected)
 
@@ -87,6 +97,16 @@ def stems_of(word: str) -> tuple[str, ...]:
             if not ending and stem[-1] == stem[-2]:
                 stems.append(stem[:-1])
     return tuple(stems)
+
+
+@cache
+def _derived(word: str) -> str:
+    """The tag of a word made from a known one: 'unpolished', 'non-smooth', 'overmarked', 'underfill' ("" if none)."""
+    for prefix, tags in DERIVED.items():
+        if word.startswith(prefix):
+            found = {single_words().get(stem, "") for stem in stems_of(word.removeprefix(prefix))} - {""}
+            return tags.get(found.pop(), "") if len(found) == 1 else ""
+    return ""
 
 
 @cache
