@@ -42,7 +42,7 @@ class MultiRaterSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.window = None
 
     def setup(self):
-        from MultiRaterSegSlicer.panel_window import PanelWindow
+        from MultiRaterSegSlicer.panel.window import PanelWindow
 
         super().setup()
         widget = slicer.util.loadUI(self.resourcePath("UI/MultiRaterSeg.ui"))

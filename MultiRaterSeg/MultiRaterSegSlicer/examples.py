@@ -11,7 +11,7 @@ from MultiRaterSegLib.resources import resource_path
 
 from .i18n import _
 from .nodes import points_from_node
-from .scene_spots import jump_to
+from .scene.spots import jump_to
 
 CATEGORY = "MultiRaterSeg"
 SCAN, SCENE, LESION = "SimulatedCT-RealOutlines", "ExampleResult.mrb", "Lesion"

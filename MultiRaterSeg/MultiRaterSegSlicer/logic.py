@@ -14,11 +14,11 @@ from MultiRaterSegLib.suitability import modality_warnings
 from MultiRaterSegLib.worker.model_info import ModelInfo
 
 from . import nodes
-from .remote_lesion import Preview, RemoteLesion, Understood
-from .scene_lesions import Lesions, SceneLesion
-from .segmentation import Segmentation
-from .worker_client import WorkerClient
-from .worker_task import Progress, Task
+from .scene.lesions import Lesions, SceneLesion
+from .worker.client import WorkerClient
+from .worker.remote_lesion import Preview, RemoteLesion, Understood
+from .worker.segmentation import Segmentation
+from .worker.task import Progress, Task
 
 FAST_PREVIEW_S = 0.15
 """Decoding that leaves time for the way there and back within 0.2 s."""

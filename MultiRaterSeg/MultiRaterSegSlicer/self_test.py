@@ -2,7 +2,8 @@
 
 import slicer
 
-from . import examples, install
+from . import examples
+from .install import installer
 
 
 def run(test) -> None:
@@ -30,7 +31,7 @@ def check_sample_data(test) -> None:
 
 def check_consensus(test) -> None:
     """Two simulated readers by the real worker. Skipped where its packages are not installed: a test installs nothing."""
-    if lacking := install.missing():
+    if lacking := installer.missing():
         test.skipTest(f"not installed: {', '.join(lacking)}")
     from .logic import MultiRaterSegLogic
 

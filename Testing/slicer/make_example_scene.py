@@ -18,7 +18,7 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "MultiRaterSeg")]
 from MultiRaterSegSlicer import examples  # noqa: E402
 from MultiRaterSegSlicer.nodes import volume_from_node  # noqa: E402
 from MultiRaterSegSlicer.parameters import Parameters  # noqa: E402
-from MultiRaterSegSlicer.scene_lesions import Lesions, Model  # noqa: E402
+from MultiRaterSegSlicer.scene.lesions import Lesions, Model  # noqa: E402
 
 from MultiRaterSegLib import VolumePredictor  # noqa: E402
 from MultiRaterSegLib.worker.model_info import ModelInfo  # noqa: E402

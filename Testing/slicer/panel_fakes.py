@@ -2,9 +2,9 @@
 
 from types import SimpleNamespace
 
-from MultiRaterSegSlicer.remote_lesion import Preview, Understood
-from MultiRaterSegSlicer.worker_client import Event
-from MultiRaterSegSlicer.worker_task import Progress
+from MultiRaterSegSlicer.worker.client import Event
+from MultiRaterSegSlicer.worker.remote_lesion import Preview, Understood
+from MultiRaterSegSlicer.worker.task import Progress
 from scene_cases import EXPERTS
 
 from MultiRaterSegLib.errors import Cancelled, WorkerError

@@ -41,7 +41,7 @@ def uses_in(module: Path = MODULE) -> list[Use]:
     ui_files = sorted(module.glob("Resources/UI/*.ui"))
     widgets = {name: kind for path in ui_files for name, kind in widgets_of(path).items()}
     found = [use for path in ui_files for use in uses_in_ui(path)]
-    for path in sorted([*module.glob("*.py"), *module.glob("MultiRaterSegSlicer/*.py")]):
+    for path in sorted([*module.glob("*.py"), *module.glob("MultiRaterSegSlicer/**/*.py")]):
         found += uses_in_code(path.read_text(), path.name, widgets)
     return found
 

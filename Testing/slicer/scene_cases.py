@@ -4,7 +4,7 @@ import numpy as np
 import slicer
 import vtk
 from MultiRaterSegSlicer.nodes import volume_from_node
-from MultiRaterSegSlicer.scene_lesions import Lesions, Model
+from MultiRaterSegSlicer.scene.lesions import Lesions, Model
 from orientations import UPRIGHT, affine_of, some_voxels
 from slicer.util import addVolumeFromArray, vtkMatrixFromArray
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy

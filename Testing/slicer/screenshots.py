@@ -73,15 +73,15 @@ def studio(folder: Path, command: list[str] | None = None) -> Iterator[Studio]:
 
 
 def _start_workers_with(command: list[str]) -> None:
-    from MultiRaterSegSlicer import worker_client
+    from MultiRaterSegSlicer.worker import client
 
-    original = worker_client.WorkerClient.__init__
+    original = client.WorkerClient.__init__
 
     def make(self, *args, **kwargs):
         original(self, command, **kwargs)
-        worker_client.WorkerClient.__init__ = original
+        client.WorkerClient.__init__ = original
 
-    worker_client.WorkerClient.__init__ = make
+    client.WorkerClient.__init__ = make
 
 
 def first_start(folder: Path) -> None:

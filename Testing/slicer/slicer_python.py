@@ -47,7 +47,7 @@ class SlicerPython:
         return {found.name: found.version for found in metadata.distributions(path=[str(self.site)])}
 
     def become(self, monkeypatch, packages) -> None:
-        """Let MultiRaterSegSlicer.packages look here instead of at the Python that runs the tests."""
+        """Let MultiRaterSegSlicer.install.packages look here instead of at the Python that runs the tests."""
         where = SimpleNamespace(distributions=lambda: metadata.distributions(path=[str(self.site)]))
         monkeypatch.setattr(packages, "metadata", where)
         monkeypatch.setattr(packages, "util", SimpleNamespace(find_spec=lambda name: None))

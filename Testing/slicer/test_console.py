@@ -25,7 +25,7 @@ for name, point in (("Case 1 lesion", at), ("Case 2 lesion", (9000, 0, 0))):
     host.scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name).AddControlPoint(point)
 """
 AFTER = """
-from MultiRaterSegSlicer.scene_lesions import Lesions
+from MultiRaterSegSlicer.scene.lesions import Lesions
 (lesion,) = Lesions().all()
 assert lesion.volume_node.GetName() == "Case 1"
 assert lesion.names == ["consensus", "conservative", "fairly_conservative", "fairly_inclusive", "inclusive"]

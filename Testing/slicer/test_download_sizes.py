@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from MultiRaterSegSlicer import download_sizes, packages
+from MultiRaterSegSlicer.install import download_sizes, packages
 from slicer_python import SHIPPED
 
 TAGS = {

@@ -13,7 +13,7 @@ import slicerio
 from MultiRaterSegSlicer import examples
 from MultiRaterSegSlicer.nodes import points_from_node, volume_from_node
 from MultiRaterSegSlicer.parameters import Parameters
-from MultiRaterSegSlicer.scene_lesions import Lesions
+from MultiRaterSegSlicer.scene.lesions import Lesions
 from slicer.util import arrayFromVolume
 
 from MultiRaterSegLib import read_volume
@@ -152,10 +152,12 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 from pathlib import Path
 from host import Host
-from MultiRaterSegSlicer import examples, install, logic, scene_lesions
+from MultiRaterSegSlicer.install import installer
+from MultiRaterSegSlicer.scene import lesions
+from MultiRaterSegSlicer import examples, logic
 host = Host(Path({str(tmp_path)!r})).publish()
 example = examples.show_example()
-lesion = scene_lesions.Lesions().named("L1")
+lesion = lesions.Lesions().named("L1")
 assert len(lesion.rows) > 4 and lesion.result is not None
 """
     paths = [PROJECT / "Testing" / "slicer", PROJECT / "MultiRaterSeg", PROJECT]

@@ -12,7 +12,7 @@ import pydicom
 import pytest
 import slicer
 import slicerio
-from MultiRaterSegSlicer import export
+from MultiRaterSegSlicer.export import lesion as export
 from orientations import TILTED, UPRIGHT, affine_of
 from scene_cases import (
     MODEL,

@@ -154,10 +154,12 @@ def test_the_installed_module_loads_slicers_side_without_torch_or_training(insta
         installed,
         """
 import sys, slicer
-from MultiRaterSegSlicer import examples, install, logic, packages
+from MultiRaterSegSlicer.install import installer
+from MultiRaterSegSlicer.install import packages
+from MultiRaterSegSlicer import examples, logic
 from MultiRaterSegLib.resources import resource_path
 assert packages.PLACES[0].exists() and packages.requirements()[0].name == "torch"
-print(sorted({name.split(".")[0] for name in sys.modules} & {"torch", "monai", "lightning", "Training"}), install.missing())
+print(sorted({name.split(".")[0] for name in sys.modules} & {"torch", "monai", "lightning", "Training"}), installer.missing())
 """,
     )
     assert said.split() == ["[]", "()"]

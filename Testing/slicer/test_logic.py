@@ -10,7 +10,7 @@ import slicer
 import worker_models
 from MultiRaterSegSlicer import nodes
 from MultiRaterSegSlicer.logic import MultiRaterSegLogic
-from MultiRaterSegSlicer.worker_client import WorkerClient
+from MultiRaterSegSlicer.worker.client import WorkerClient
 from orientations import TILTED, UPRIGHT, affine_of
 from slicer.util import addVolumeFromArray, arrayFromSegmentBinaryLabelmap, arrayFromVolume
 

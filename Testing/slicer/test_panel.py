@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import slicer
-from MultiRaterSegSlicer.panel import Panel
+from MultiRaterSegSlicer.panel.presenter import Panel
 from panel_fakes import FakeLogic, FakeWindow, model
 from scene_cases import EXPERTS, Case
 

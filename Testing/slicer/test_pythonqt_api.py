@@ -28,7 +28,7 @@ def test_the_module_uses_nothing_that_pythonqt_does_not_offer():
 def test_the_check_sees_the_module():
     """So that the test above cannot pass by finding nothing: every widget of the .ui that the code names was seen."""
     seen = {use.what for use in uses_in()}
-    sources = "\n".join(path.read_text() for path in MODULE.glob("MultiRaterSegSlicer/panel*.py"))
+    sources = "\n".join(path.read_text() for path in MODULE.glob("MultiRaterSegSlicer/panel/*.py"))
     names = {n for ui in MODULE.glob("Resources/UI/*.ui") for n in widgets_of(ui)}
     named = {f"ui.{name}" for name in names if f"ui.{name}." in sources}
     assert len(named) > 20

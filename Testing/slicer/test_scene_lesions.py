@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from MultiRaterSegSlicer.scene_lesions import Lesions
-from MultiRaterSegSlicer.scene_segments import new_segmentation, put_mask
+from MultiRaterSegSlicer.scene.lesions import Lesions
+from MultiRaterSegSlicer.scene.segments import new_segmentation, put_mask
 from orientations import TILTED, UPRIGHT, affine_of
 from scene_cases import MODEL, SENTENCE, WARNING, Case, everything_in, hierarchy_of, ids_in, mask_of
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from MultiRaterSegSlicer import scene_map
+from MultiRaterSegSlicer.scene import map as scene_map
 from orientations import TILTED, UPRIGHT, affine_of
 from scene_cases import LOW, MODEL, Case
 from slicer.util import addVolumeFromArray, arrayFromVolume, arrayFromVTKMatrix

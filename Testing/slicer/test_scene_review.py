@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import slicer
 from MultiRaterSegSlicer.nodes import grid_of
-from MultiRaterSegSlicer.scene_preview import Preview
-from MultiRaterSegSlicer.scene_segments import tag_of
+from MultiRaterSegSlicer.scene.preview import Preview
+from MultiRaterSegSlicer.scene.segments import tag_of
 from orientations import TILTED, UPRIGHT
 from scene_cases import HIGH, LOW, MODEL, Case, everything_in, ids_in, mask_of, paint
 from slicer.util import vtkMatrixFromArray

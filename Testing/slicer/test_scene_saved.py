@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from MultiRaterSegSlicer import scene_map
 from MultiRaterSegSlicer.nodes import grid_of
-from MultiRaterSegSlicer.scene_lesions import Lesions
+from MultiRaterSegSlicer.scene import map
+from MultiRaterSegSlicer.scene.lesions import Lesions
 from orientations import TILTED, UPRIGHT
 from scene_cases import MODEL, SENTENCE, WARNING, Case, hierarchy_of, ids_in, keep_hierarchy, mask_of, paint, places_of
 from slicer.util import arrayFromVolume
@@ -139,11 +139,11 @@ def test_a_map_that_was_shown_when_the_scene_was_saved_can_be_switched_off_after
     case = Case(host.scene)
     view = slice_view(host.scene, "Red", case.scan)
     view.SetForegroundOpacity(0.25)
-    scene_map.show_map(with_everything(case).map_node)
+    map.show_map(with_everything(case).map_node)
     lesions = saved_and_loaded(case, new_host, tmp_path / "case.mrb")
     view = lesions.scene.GetSingletonNode("Red", "vtkMRMLSliceCompositeNode")
-    assert scene_map.shown_map(lesions.scene) is lesions.all()[0].map_node
-    scene_map.hide_map(lesions.scene)
+    assert map.shown_map(lesions.scene) is lesions.all()[0].map_node
+    map.hide_map(lesions.scene)
     assert (view.GetForegroundVolumeID(), view.GetForegroundOpacity()) == (None, 0.25)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from MultiRaterSegSlicer.scene_spots import jump_to
+from MultiRaterSegSlicer.scene.spots import jump_to
 from orientations import TILTED, UPRIGHT
 from scene_cases import MODEL, Case
 from slicer.util import arrayFromVTKMatrix

@@ -171,7 +171,7 @@ def test_nodes_of_the_person_are_never_touched(host):
 
 
 def test_a_new_window_has_nothing_to_undo_but_works_on(host):
-    from MultiRaterSegSlicer.scene_lesions import Lesions
+    from MultiRaterSegSlicer.scene.lesions import Lesions
 
     case = Case(host.scene)
     with_everything(case)

@@ -8,7 +8,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import slicer
-from MultiRaterSegSlicer import examples, install, self_test
+from MultiRaterSegSlicer import examples, self_test
+from MultiRaterSegSlicer.install import installer
 
 PROJECT = Path(__file__).resolve().parents[2]
 IN_SLICER = PROJECT / "MultiRaterSeg" / "Testing" / "Python" / "MultiRaterSegModuleTest.py"
@@ -60,7 +61,7 @@ def test_a_broken_example_fails_inside_slicer(sample_data, tests_in_slicer, monk
 
 
 def test_a_result_is_not_asked_for_where_the_packages_are_missing(sample_data, tests_in_slicer, monkeypatch):
-    monkeypatch.setattr(install, "missing", lambda: ("torch",))
+    monkeypatch.setattr(installer, "missing", lambda: ("torch",))
     result = outcome(tests_in_slicer, "test_a_result_by_the_worker")
     assert [reason for _, reason in result.skipped] == ["not installed: torch"]
 

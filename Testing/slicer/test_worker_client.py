@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 import quick_worker
-from MultiRaterSegSlicer.worker_client import WorkerClient
+from MultiRaterSegSlicer.worker.client import WorkerClient
 from threshold_model import blob
 
 from MultiRaterSegLib.errors import Cancelled, CheckpointError, UnsupportedRequest, WorkerError
