@@ -11,7 +11,6 @@ from MultiRaterSegLib.methods.harmonizer import (
     FrequencyPrompts,
     Harmonizer,
     NoiseHarmonizer,
-    Personaliser,
 )
 from MultiRaterSegLib.noise import Noise
 from Training.data.lidc_slices import EXPERTS
@@ -31,8 +30,8 @@ def disturbed(module: torch.nn.Module, scale: float = 0.3) -> torch.nn.Module:
     return module
 
 
-def personaliser(raters: int) -> Personaliser:
-    return Personaliser(8, 3, FrequencyPrompts(8, raters, components=2, grid=4))
+def personaliser(raters: int, components: int = 2) -> FrequencyPrompts:
+    return FrequencyPrompts(channels=8, latent_dim=3, raters=raters, components=components, grid=4)
 
 
 def size(module: torch.nn.Module) -> int:
@@ -96,7 +95,7 @@ def test_tokens_and_attention_are_shared_by_all_levels():
 
 
 def test_a_prompt_is_the_weighted_sum_of_components_of_equation_4():
-    module = disturbed(FrequencyPrompts(channels=8, raters=2, components=5, grid=4))
+    module = disturbed(personaliser(raters=2, components=5))
     high, weights = random(2, 6, 4, 4), module.rater_weights[:, None]
     prompt = module.prompt(high, weights)  # the grid is the bands' own: nothing is resized
     for rater in range(2):
@@ -240,9 +239,9 @@ def test_ablations_leave_out_what_they_say():
 
 
 def test_without_frequency_prompts_a_rater_only_scales_channels():
-    gates = disturbed(ChannelGates(channels=8, raters=2))
+    gates = disturbed(ChannelGates(channels=8, latent_dim=3, raters=2))
     features = random(2, 8, 4, 4)
-    context, full = gates(features, gates.rater_weights[:, None])
+    context, full = gates.recalibrate(features, gates.rater_weights[:, None])
     reduced = torch.einsum("oc,bchw->bohw", gates.reduce.weight[:, :, 0, 0], features)
     for rater in range(2):
         expected = torch.stack([reduced[:, c] * gates.rater_weights[rater, c] for c in range(2)], 1)

@@ -28,6 +28,7 @@ What the paper leaves open, and what we chose:
 A style is c_i, so interpolation mixes how two raters weight the prompt components.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -83,11 +84,11 @@ class Harmonizer(Method):
             NoiseHarmonizer(backbone.level_channels, c.artifact_tokens, c.token_dim) if c.harmonize else None
         )
         features, raters = backbone.feature_channels, len(experts)
-        if c.frequency_prompts:
-            recalibrate = FrequencyPrompts(features, raters, c.prompt_components, c.prompt_grid)
-        else:
-            recalibrate = ChannelGates(features, raters)
-        self.personaliser = Personaliser(features, c.latent_dim, recalibrate)
+        self.personaliser = (
+            FrequencyPrompts(features, c.latent_dim, raters, c.prompt_components, c.prompt_grid)
+            if c.frequency_prompts
+            else ChannelGates(features, c.latent_dim, raters)
+        )
 
     # -- use ----------------------------------------------------------------------------------------------------------
 
@@ -210,24 +211,61 @@ class LargeKernelAttention(nn.Module):
         return x * self.mix(self.far(self.near(x)))
 
 
-class FrequencyPrompts(nn.Module):
-    """Harmonised features and a rater's weights c_i -> X_d and X', recalibrated in the Haar domain (section 3.2)."""
+class Personaliser(nn.Module, ABC):
+    """Harmonised features, a rater's weights and a bank of prior samples -> that rater's z' (section 3.2, figure 2)."""
 
-    def __init__(self, channels: int, raters: int, components: int, grid: int):
+    rater_weights: nn.Parameter
+    """c_i of every rater, [E, ...]."""
+
+    def __init__(self, channels: int, latent_dim: int):
         super().__init__()
         low = channels // 4  # D / 4
-        high = 3 * low  # D'
         self.reduce = nn.Conv2d(channels, low, 1, bias=False)  # W_d
+        self.query = nn.Linear(low, low)
+        self.key = nn.Linear(latent_dim, low, bias=False)
+        self.join = nn.Conv2d(low + latent_dim, channels, 1)
+        self.out = nn.Linear(channels, latent_dim)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    @abstractmethod
+    def recalibrate(self, features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, D, H, W], weights [S, B or 1, ...] -> X_d [S, B, D/4, H/2, W/2] and X' [S, B, D/4, H, W]."""
+
+    def forward(self, features: Tensor, weights: Tensor, bank: Tensor) -> Tensor:
+        """features [B, D, H, W], weights [S or 1, B or 1, ...], bank [S or 1, K, B, L] -> z' [S, B, L]."""
+        context, full = self.recalibrate(features, weights)
+        attended = self.look_up(context, bank)  # [S, B, L, h, w]
+        full = full.expand(len(attended), -1, -1, -1, -1)
+        spread = F.interpolate(attended.flatten(0, 1), scale_factor=2.0)
+        joined = F.gelu(self.join(torch.cat([full.flatten(0, 1), spread], 1))).mean((2, 3))
+        return attended.mean((3, 4)) + self.out(joined.unflatten(0, attended.shape[:2]))
+
+    def look_up(self, context: Tensor, bank: Tensor) -> Tensor:
+        """Each place of context [S or 1, B, c, h, w] asks the bank [S or 1, K, B, L] -> [S, B, L, h, w]."""
+        samples = max(len(context), len(bank))
+        asked = self.query(context.flatten(3).transpose(2, 3)).expand(samples, -1, -1, -1)  # [S, B, hw, c]
+        codes = bank.transpose(1, 2).expand(samples, -1, -1, -1)  # [S, B, K, L]
+        found = F.scaled_dot_product_attention(asked, self.key(codes), codes)  # values are the codes themselves
+        return found.transpose(2, 3).unflatten(-1, context.shape[-2:])
+
+
+class FrequencyPrompts(Personaliser):
+    """The paper's: detail bands of the Haar transform meet a prompt that the rater weights."""
+
+    def __init__(self, channels: int, latent_dim: int, raters: int, components: int, grid: int):
+        super().__init__(channels, latent_dim)
+        low = channels // 4
+        high = 3 * low  # D'
         self.prompts = nn.Parameter(torch.rand(components, high, grid, grid))  # P_c
-        self.rater_weights = nn.Parameter(torch.randn(raters, components, high))  # c_i
+        self.rater_weights = nn.Parameter(torch.randn(raters, components, high))
         self.choose = nn.Conv2d(high, components, 1)  # PWC
         self.smooth = nn.Conv2d(high, high, 3, padding=1)
         self.attention = LargeKernelAttention(2 * high)
         self.refine = nn.Conv2d(2 * high, high, 1)
         self.context = nn.Conv2d(high + low, low, 3, padding=1)
 
-    def forward(self, features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """features [B, D, H, W], weights [S, B or 1, N, D'] -> X_d [S, B, D/4, H/2, W/2] and X' [S, B, D/4, H, W]."""
+    def recalibrate(self, features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         low, *details = haar_dwt(self.reduce(features))  # X_LL; X_LH, X_HL, X_HH
         high = torch.cat(details, 1)  # X_H [B, D', h, w]
         prompt = self.prompt(high, weights)  # [S, B, D', h, w]
@@ -247,54 +285,15 @@ class FrequencyPrompts(nn.Module):
         return self.smooth(prompt.flatten(0, 1)).unflatten(0, prompt.shape[:2])
 
 
-class ChannelGates(nn.Module):
-    """What is left of FrequencyPrompts without wavelet and prompts (ablation): a rater scales each channel."""
+class ChannelGates(Personaliser):
+    """What is left without wavelet and prompts (ablation): a rater scales each channel, weights [S, B or 1, D/4]."""
 
-    def __init__(self, channels: int, raters: int):
-        super().__init__()
-        self.reduce = nn.Conv2d(channels, channels // 4, 1, bias=False)
+    def __init__(self, channels: int, latent_dim: int, raters: int):
+        super().__init__(channels, latent_dim)
         self.rater_weights = nn.Parameter(torch.randn(raters, channels // 4))
         self.context = nn.Conv2d(channels // 4, channels // 4, 3, padding=1)
 
-    def forward(self, features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """As FrequencyPrompts; weights [S, B or 1, D/4]."""
+    def recalibrate(self, features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         full = weights[..., None, None] * self.reduce(features)
         context = self.context(F.avg_pool2d(full.flatten(0, 1), 2))
         return context.unflatten(0, full.shape[:2]), full
-
-
-class Personaliser(nn.Module):
-    """Harmonised features, a rater's weights and a bank of prior samples -> that rater's z' (section 3.2, figure 2)."""
-
-    def __init__(self, channels: int, latent_dim: int, recalibrate: FrequencyPrompts | ChannelGates):
-        super().__init__()
-        low = channels // 4
-        self.recalibrate = recalibrate
-        self.query = nn.Linear(low, low)
-        self.key = nn.Linear(latent_dim, low, bias=False)
-        self.join = nn.Conv2d(low + latent_dim, channels, 1)
-        self.out = nn.Linear(channels, latent_dim)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-
-    @property
-    def rater_weights(self) -> Tensor:
-        """c_i of every rater, [E, ...]."""
-        return self.recalibrate.rater_weights
-
-    def forward(self, features: Tensor, weights: Tensor, bank: Tensor) -> Tensor:
-        """features [B, D, H, W], weights [S or 1, B or 1, ...], bank [S or 1, K, B, L] -> z' [S, B, L]."""
-        context, full = self.recalibrate(features, weights)
-        attended = self.look_up(context, bank)  # [S, B, L, h, w]
-        full = full.expand(len(attended), -1, -1, -1, -1)
-        spread = F.interpolate(attended.flatten(0, 1), scale_factor=2.0)
-        joined = F.gelu(self.join(torch.cat([full.flatten(0, 1), spread], 1))).mean((2, 3))
-        return attended.mean((3, 4)) + self.out(joined.unflatten(0, attended.shape[:2]))
-
-    def look_up(self, context: Tensor, bank: Tensor) -> Tensor:
-        """Each place of context [S or 1, B, c, h, w] asks the bank [S or 1, K, B, L] -> [S, B, L, h, w]."""
-        samples = max(len(context), len(bank))
-        asked = self.query(context.flatten(3).transpose(2, 3)).expand(samples, -1, -1, -1)  # [S, B, hw, c]
-        codes = bank.transpose(1, 2).expand(samples, -1, -1, -1)  # [S, B, K, L]
-        found = F.scaled_dot_product_attention(asked, self.key(codes), codes)  # values are the codes themselves
-        return found.transpose(2, 3).unflatten(-1, context.shape[-2:])
