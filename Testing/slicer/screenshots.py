@@ -25,7 +25,7 @@ from slice_picture import SlicePicture  # noqa: E402
 
 OUT = PROJECT / "docs" / "pictures"
 PATIENCE = 300  # s, for a consensus on a busy machine
-SENTENCE = "tighter, and ignore the weather"
+SENTENCE = "include the halo, purple"
 WITHOUT_TORCH = (
     "import sys, runpy; sys.modules['torch'] = None; runpy.run_module('MultiRaterSegLib.worker', run_name='__main__')"
 )
@@ -58,6 +58,10 @@ class Studio:
     def wait(self, condition, seconds: float = PATIENCE) -> None:
         self.bridge.wait_until(condition, seconds)
 
+    def has(self, name: str) -> bool:
+        """Whether this outline of the lesion has arrived and is shown in the table."""
+        return name in self.widget.panel.facts.rows and not self.busy
+
     @property
     def busy(self) -> bool:
         return self.ui.busyFrame.isVisible()
@@ -89,6 +93,21 @@ def first_start(folder: Path) -> None:
     with studio(folder, [sys.executable, "-c", WITHOUT_TORCH]) as s:
         s.wait(lambda: s.widget.logic.client.state == "failed")
         s.shoot("first_start")
+        dialog(s)
+        s.bridge.click(s.ui.showExampleButton)
+        s.wait(lambda: s.has("consensus"))
+        s.shoot("example")
+
+
+def dialog(s: Studio) -> None:
+    """What to install, as in a Slicer that has nothing of it."""
+    from MultiRaterSegSlicer.install import packages
+
+    missing, packages.missing = packages.missing, list
+    s.bridge.dialogs.photograph(s.folder / "slicer_dialog_install.png")
+    s.bridge.will_answer("Cancel")
+    s.bridge.click(s.ui.installButton)
+    packages.missing = missing
 
 
 def workflow(folder: Path) -> None:
@@ -100,6 +119,7 @@ def workflow(folder: Path) -> None:
         styles(s)
         slice_views(s)
         steer(s)
+        review(s)
         warning(s)
         error(s)
 
@@ -118,18 +138,16 @@ def consensus(s: Studio) -> None:
     s.bridge.do(lambda: s.ui.volumeSelector.setCurrentNode(scan))
     s.bridge.click(s.ui.placePointButton)
     s.bridge.place_point(s.ras)
-    s.wait(lambda: s.busy and s.ui.progressBar.maximum and s.ui.progressBar.value >= 30)
+    s.wait(lambda: s.ui.progressBar.value >= 30 or s.has("consensus"))
     s.shoot("computing")
-    s.wait(lambda: not s.busy)
-    s.bridge.pump(0.2)
-    s.shoot("result")
+    s.wait(lambda: s.has("consensus"))
 
 
 def styles(s: Studio) -> None:
     s.bridge.click(s.ui.allStylesButton)
     s.wait(lambda: not s.busy and not s.widget.panel.jobs.busy)
     s.bridge.pump(0.3)
-    s.shoot("styles", show="stylesButton")
+    s.shoot("result")
 
 
 def slice_views(s: Studio) -> None:
@@ -144,7 +162,7 @@ def slice_views(s: Studio) -> None:
     s.bridge.click(s.ui.mapCheckBox)
     views(s, "map")
     s.bridge.click(s.ui.mapCheckBox)
-    for name in lesion.names:
+    for name in (*lesion.names, "bands"):
         lesion.set_visible(name, True)
 
 
@@ -161,14 +179,19 @@ def views(s: Studio, name: str, width_mm: float = 48) -> None:
 
 def steer(s: Studio) -> None:
     s.bridge.drag(s.ui.steerSlider, 75)
-    s.wait(lambda: not s.busy)
-    s.bridge.do(lambda: s.ui.promptComboBox.setEditText(SENTENCE))
-    s.wait(lambda: s.ui.problemLabel.isVisible(), 30)
-    s.shoot("steer", show="steerButton")
+    s.wait(lambda: s.ui.keepButton.isEnabled())
+    s.bridge.type_text(s.ui.promptComboBox.lineEdit(), SENTENCE)
+    s.bridge.click(s.ui.promptButton)
+    s.wait(lambda: s.ui.problemLabel.isVisible() and s.ui.keepButton.isEnabled() and not s.busy)
+    s.shoot("steer")
+    s.bridge.click(s.ui.keepButton)
+
+
+def review(s: Studio) -> None:
     s.bridge.type_text(s.ui.noteLineEdit, "Vessel left out")
     s.bridge.click(s.ui.acceptButton)
     s.bridge.click(s.ui.advancedButton)
-    s.shoot("review", show="reviewButton")
+    s.shoot("review", show="steerButton")
     s.bridge.click(s.ui.advancedButton)
 
 

@@ -1,7 +1,10 @@
 """The fourth step without widgets: a slider between two styles, a sentence, and the preview that may be kept."""
 
 import pytest
+from MultiRaterSegSlicer.panel.words import SUGGESTIONS
 from test_panel import CONSENSUS, Desk
+
+from MultiRaterSegLib.text.parser import understand
 
 PREVIEW = "Preview (not kept)"
 
@@ -76,7 +79,7 @@ def test_a_slow_model_follows_on_release_and_says_how_long_it_took(host):
 
 def test_a_sentence_is_previewed_remembered_and_may_end_the_slider(desk):
     desk.panel.steer.say("include the halo")
-    assert desk.state.steer.understood == "Understood as: halo +."
+    assert desk.state.steer.understood == "Understood as: halo included."
     assert desk.task.asked[0] == "include the halo"
     assert desk.state.history == ("include the halo",)
     desk.panel.steer.choose("include the halo", "inclusive")
@@ -91,9 +94,20 @@ def test_what_was_not_understood_is_said_with_a_way_on(desk):
     assert len(desk.logic.tasks) == 1
 
 
+def test_a_word_is_not_complained_about_twice(desk):
+    desk.panel.steer.read("halo crispy")
+    assert desk.state.steer.problem.count("crispy") == 1
+
+
+@pytest.mark.parametrize("sentence", SUGGESTIONS)
+def test_every_suggestion_is_understood_without_a_remark(sentence):
+    read = understand(sentence)
+    assert (read.notes, read.not_understood) == ((), ())
+
+
 def test_a_sentence_that_cannot_be_followed_computes_nothing(desk):
     desk.panel.steer.say("good morning")
-    assert desk.state.steer.problem == "'good morning' says nothing about an outline."
+    assert desk.state.steer.problem == "Not understood. It says nothing about an outline. Try: tighter, include halo."
     assert len(desk.logic.tasks) == 1
     desk.panel.steer.say("  ")
     assert desk.state.steer.problem == "Type what you want, or choose a suggestion."
