@@ -14,10 +14,11 @@ LARGE_MM2 = 67.75
 class Slices:
     """n axial crops and their raters' masks.
 
-    images: [n, H, W], or [n, C, H, W] of several channels, of any real type. packed_masks: uint8 [n, M, H, W/8], `np.packbits` along the last axis; an empty
-    mask: that rater outlined nothing. present: bool [n, M], False where the rater never saw the image. patient, nodule
-    (unique within the patient), slice_index: [n]. spacing_mm: float [n], pixel spacing, unknown replaced by the median.
-    ratings: uint8 [n, M, 9] (LIDC's nine, 0 = none) or None. raters: names where raters are stable persons, else ().
+    images: [n, H, W], or [n, C, H, W] of several channels, of any real type. packed_masks: uint8 [n, M, H, W/8],
+    `np.packbits` along the last axis; an empty mask: that rater outlined nothing. present: bool [n, M], False where the
+    rater never saw the image. patient, nodule (unique within the patient), slice_index: [n]. spacing_mm: float [n],
+    pixel spacing, unknown replaced by the median. ratings: uint8 [n, M, 9] (LIDC's nine, 0 = none) or None. raters:
+    names where raters are stable persons, else ().
     """
 
     images: np.ndarray
