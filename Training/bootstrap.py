@@ -1,6 +1,7 @@
 """Uncertainty of a mean over slices: patients are drawn again, with all their slices, since slices of one are alike."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -68,14 +69,17 @@ def estimate(columns: np.ndarray, patient: np.ndarray, statistic: Callable[[np.n
     _, index = np.unique(patient, return_inverse=True)
     totals = np.zeros((index.max() + 1, columns.shape[1]))
     np.add.at(totals, index, columns)
-    patients = len(totals)
-    rng = np.random.default_rng(0)
-    drawn = rng.multinomial(patients, np.full(patients, 1 / patients), RESAMPLES)
-    figures = statistic(drawn @ totals)
+    figures = statistic(_drawn_patients(len(totals)) @ totals)
     value = float(statistic(totals.sum(0, keepdims=True))[0])
     if not np.isfinite(figures).any():
         return Estimate(value, float("nan"), float("nan"))
     return Estimate(value, *(float(x) for x in np.nanpercentile(figures, (2.5, 97.5))))
+
+
+@lru_cache(maxsize=8)
+def _drawn_patients(patients: int) -> np.ndarray:
+    """How often each patient is drawn: float64 [RESAMPLES, patients], the same for every figure."""
+    return np.random.default_rng(0).multinomial(patients, np.full(patients, 1 / patients), RESAMPLES).astype(float)
 
 
 def _ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import csv
 import tomllib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from .bootstrap import Estimate, mean_estimate
@@ -39,11 +40,24 @@ class Entry:
     parameters: int
     cpu_s: dict[str, float]
 
+    @cached_property
+    def figures(self) -> Estimates:
+        return self.evaluation.estimates()
+
+    @cached_property
+    def worse(self) -> Estimates:
+        """Figures under every condition, the clean one first; empty without robustness."""
+        return self.robustness.estimates() if self.robustness is not None else {}
+
+    @cached_property
+    def losses(self) -> Estimates:
+        return losses(self.robustness) if self.robustness is not None else {}
+
 
 def comparison_markdown(entries: list[Entry], reference: Entry, record: dict, data: str | None) -> str:
     """record: what the models were evaluated on. data: whose printed numbers are set beside, None = nobody's."""
     first = entries[0].evaluation
-    figures = {entry.label: entry.evaluation.estimates() for entry in entries}
+    figures = {entry.label: entry.figures for entry in entries}
     patients = len(set(first.patient.tolist()))
     warnings = [
         f"**Not a test for {label}: it was trained on patients of {', '.join(seen)}.**\n"
@@ -129,16 +143,15 @@ def _robustness(entries: list[Entry]) -> list[str]:
     for measure, title in (("dice", "the consensus mask"), ("dice_experts", "the styles")):
         rows = [["", CLEAN, *(name for name in _conditions(entries) if name != CLEAN)]]
         for entry in entries:
-            if entry.robustness is None or measure not in entry.robustness.figures[CLEAN]:
-                continue
-            clean, lost = entry.robustness.estimates()[CLEAN][measure], losses(entry.robustness)
-            rows.append([entry.label, cell(clean, True), *(cell(lost[name][measure], True) for name in rows[0][2:])])
+            if measure in entry.worse.get(CLEAN, {}):
+                lost = [cell(entry.losses[name][measure], True) for name in rows[0][2:]]
+                rows.append([entry.label, cell(entry.worse[CLEAN][measure], True), *lost])
         lines += table(f"Robustness: Dice of {title}, and what it loses (paired)", rows)
     return lines
 
 
 def _conditions(entries: list[Entry]) -> list[str]:
-    return next((list(entry.robustness.figures) for entry in entries if entry.robustness is not None), [])
+    return next((list(entry.worse) for entry in entries if entry.worse), [])
 
 
 def _cost(entries: list[Entry]) -> list[str]:
@@ -205,17 +218,11 @@ def write_comparison_csv(path: Path, entries: list[Entry], reference: Entry) -> 
             differences = entry.evaluation.differences(reference.evaluation)
             writer.writerow([entry.label, "cost", "parameters", entry.parameters])
             writer.writerows([entry.label, "cost", f"cpu_s, {kind}", f"{s:.4g}"] for kind, s in entry.cpu_s.items())
-            for group, row in entry.evaluation.estimates().items():
+            for group, row in entry.figures.items():
                 for name, estimate in row.items():
                     difference = differences.get(group, {}).get(name, ())
                     writer.writerow([entry.label, group, name, *(f"{x:.6g}" for x in (*estimate, *difference))])
-            if entry.robustness is not None:
-                _write_robustness(writer, entry)
-
-
-def _write_robustness(writer, entry: Entry) -> None:
-    for kind, found in (("", entry.robustness.estimates()), ("worse than clean by, ", losses(entry.robustness))):
-        for condition, row in found.items():
-            writer.writerows(
-                [entry.label, condition, kind + name, *(f"{x:.6g}" for x in estimate)] for name, estimate in row.items()
-            )
+            for kind, found in (("", entry.worse), ("worse than clean by, ", entry.losses)):
+                for condition, row in found.items():
+                    for name, estimate in row.items():
+                        writer.writerow([entry.label, condition, kind + name, *(f"{x:.6g}" for x in estimate)])

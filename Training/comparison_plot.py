@@ -34,7 +34,7 @@ def plot_comparison(path: Path, entries: list[Entry], title: str) -> None:
     figure = plt.figure(figsize=(12.5, 2 * height + 3.6), layout="constrained")
     grid = figure.add_gridspec(3, 6, height_ratios=[height, height, 3.6])
     places = [grid[0, :2], grid[0, 2:4], grid[0, 4:], grid[1, :2], grid[1, 2:4]]
-    estimates = [entry.evaluation.estimates() for entry in entries]
+    estimates = [entry.figures for entry in entries]
     for place, (name, row, metric) in zip(places, panels):
         _dots(figure.add_subplot(place), name, [found.get(row, {}).get(metric) for found in estimates], entries)
     _legend(figure.add_subplot(grid[1, 4:]), entries)
