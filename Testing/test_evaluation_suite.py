@@ -59,7 +59,7 @@ def test_an_empty_prediction_is_badly_calibrated_near_the_lesion(found):
     assert near > everywhere
     for k in (1, 2, 3, 4):
         assert found["perfect"]["experts"][f"ece_A{k}"].value == pytest.approx(0, abs=1e-6)
-        assert found["empty"]["experts"][f"ece_A{k}"].value > 0.1
+        assert found["empty"]["experts"][f"ece_A{k}"].value > 0.02
 
 
 def test_probabilities_tell_more_than_their_masks(found):

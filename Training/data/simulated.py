@@ -25,6 +25,10 @@ def load_simulated(
     nodules: only the first so many. without: a scanner whose scans are left out, to test on it later. Takes about 15 ms
     a slice. Raises DataError when there is nothing."""
     outlined = [nodule for nodule in _outlined(root, folds) if scanner_of(nodule.scan) != without][:nodules]
+    if not outlined:
+        raise DataError(
+            f"All scans of fold {', '.join(map(str, folds))} are of the scanner '{without}' that is left out."
+        )
     parts = [simulate_nodule(nodule) for nodule in track(outlined, "Simulating CT", transient=True)]
     return TrainingData(
         Slices.concatenate(parts),
