@@ -127,10 +127,8 @@ def _score_experts(
         for region, pixels in (("", near), ("all_", None)):
             figures[f"ece_{region}{name}"] = calibration.calibration_bins(maps[k], label, pixels)
             figures[f"brier_{region}{name}"] = calibration.brier(maps[k], label, pixels)
-    for kind in ("ece", "ece_all", "brier", "brier_all"):
-        figures[f"{kind}_styles"] = np.stack([figures[f"{kind}_{names[reader]}"] for reader in experts])
-        if kind.startswith("brier"):
-            figures[f"{kind}_styles"] = figures[f"{kind}_styles"].mean()
+    for kind, gather in (("ece", np.stack), ("ece_all", np.stack), ("brier", np.mean), ("brier_all", np.mean)):
+        figures[f"{kind}_styles"] = gather([figures[f"{kind}_{names[reader]}"] for reader in experts])
     return figures
 
 
