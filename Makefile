@@ -13,6 +13,10 @@ test: $(VENV)/.test
 	$(RUN) -m ruff format --check .
 	$(RUN) -m pytest $(PYTEST)
 
+# Pictures of the Slicer module's panel and slice views in docs/pictures, from the real widget, worker and model.
+screenshots: $(VENV)/.test
+	$(RUN) Testing/slicer/screenshots.py
+
 # A stamp is older than pyproject.toml or constraints.txt after an edit, and then it installs again.
 $(VENV)/.demo: pyproject.toml constraints.txt | $(RUN)
 	$(RUN) -m pip install -q -c constraints.txt -e .
@@ -28,4 +32,4 @@ $(RUN):
 clean:
 	rm -rf $(VENV) demo_out
 
-.PHONY: demo test clean
+.PHONY: demo test screenshots clean

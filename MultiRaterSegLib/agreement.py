@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from contourpy import contour_generator
 from scipy import ndimage
+from scipy.spatial import KDTree
 from scipy.spatial.distance import pdist, squareform
 
 from .geometry import Grid
@@ -54,9 +54,9 @@ def hd95_mm(a: np.ndarray, b: np.ndarray, grid: Grid) -> float | None:
     if not (a.any() and b.any()):
         return None
     box = _box_around(a | b)
-    surfaces = [_surface(np.pad(mask[box], 1)) for mask in (a, b)]
-    to = [ndimage.distance_transform_edt(~surface, sampling=grid.spacing[::-1]) for surface in surfaces]
-    return float(max(np.percentile(to[1][surfaces[0]], 95), np.percentile(to[0][surfaces[1]], 95)))
+    surfaces = [np.argwhere(_surface(np.pad(mask[box], 1))) * grid.spacing[::-1] for mask in (a, b)]
+    nearest = [KDTree(there).query(here)[0] for here, there in (surfaces, surfaces[::-1])]
+    return float(max(np.percentile(distances, 95) for distances in nearest))
 
 
 def diameters(mask: np.ndarray, grid: Grid, scan: Grid) -> Diameters | None:
@@ -92,6 +92,8 @@ def _outlines_mm(plane: np.ndarray, grid: Grid) -> list[np.ndarray]:
     """Closed outlines [N, 2] in mm of a mask [j, i]; the inner edge of a hole is an outline too, never the longest."""
     if not plane.any():
         return []
+    from contourpy import contour_generator  # here: 3D Slicer compares outlines before anything is installed into it
+
     low, high = (np.array(ends) for ends in zip(*[(a.min(), a.max() + 1) for a in np.nonzero(plane)]))
     part = np.pad(plane[low[0] : high[0], low[1] : high[1]], 1).astype(np.float32)
     lines = contour_generator(z=part).lines(0.5)

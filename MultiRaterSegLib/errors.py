@@ -37,5 +37,17 @@ class TextEncoderError(MultiRaterSegError):
     """A text encoder whose files are missing or do not fit."""
 
 
+class OutOfMemory(MultiRaterSegError):
+    """Memory that does not suffice even for the smallest batch."""
+
+
+class WorkerError(MultiRaterSegError):
+    """A worker process that ended, cannot start or hit a bug. log: its last words, for whoever looks into it."""
+
+    def __init__(self, message: str, log: str = ""):
+        super().__init__(message)
+        self.log = log
+
+
 class Cancelled(MultiRaterSegError):
     """The person asked to stop; nothing was written."""

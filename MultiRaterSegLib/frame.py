@@ -4,13 +4,15 @@ The same frame serves training and use. Slices are kept as acquired; only the pl
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from .errors import GeometryError
 from .geometry import Grid
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Radiological display: columns run to the patient's left, rows to the back, slices to the head.
 UPRIGHT = np.array([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]])  # RAS directions of i, j, k
@@ -43,12 +45,14 @@ class Frame:
         affine[:3, 3] = target.to_ras(middle) - steps @ ((size - 1) / 2)
         return Grid((slices, self.size, self.size), affine)
 
-    def normalize(self, values: Tensor) -> Tensor:
+    def normalize(self, values: "Tensor") -> "Tensor":
         """Intensities [C, K, H, W] in any unit -> float32 with the two percentiles at 0 and 1, clipped to [-0.5, 1.5].
 
         One pair of percentiles a channel for the whole lesion, so slices stay comparable and any linear change of
         units cancels. Raises GeometryError when a channel is constant there.
         """
+        import torch  # here, because 3D Slicer's own process uses frames as geometry and has no torch
+
         flat = values.flatten(1).float()
         flat = flat[:, :: max(1, flat.shape[1] // 200_000)]  # a fair sample is enough for a percentile
         low, high = torch.quantile(flat, torch.tensor(self.percentiles, device=flat.device) / 100, dim=1)

@@ -1,11 +1,12 @@
 """One lesion, everything that was asked about it: the population of readers and each style."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from .expert import ranked_by_size
 from .geometry import Grid, Volume
 from .prediction import Prediction
 
@@ -13,12 +14,21 @@ if TYPE_CHECKING:
     from .predictor import Lesion
 
 
+class Look(NamedTuple):
+    """How an outline is already called and coloured where it is shown: its segment's id, and "#RRGGBB"."""
+
+    id: str
+    color: str
+
+
 @dataclass(frozen=True, eq=False)
 class LesionResult:
     """consensus: the population of readers. styles: by name (an expert's, a sentence, "a to b, t"), in the order shown.
 
     All predictions lie on the same part of the scan. label: what the model outlines ("nodule"). ranked: names of the
-    styles that should grow from first to last (readers ranked by size). info: the model's header.
+    styles that should grow from first to last (readers ranked by size). info: the model's header. volume: the scan, or
+    the part of it around the lesion, for pictures and for what it says of itself. experts: all reader styles that the
+    model offers, in order; each has a colour of its own. looks: by name, for outlines that are shown already.
     """
 
     consensus: Prediction
@@ -27,19 +37,26 @@ class LesionResult:
     label: str = "lesion"
     ranked: tuple[str, ...] = ()
     info: dict | None = None
+    experts: tuple[str, ...] = ()
+    looks: dict[str, Look] = field(default_factory=dict)
 
     @classmethod
     def of(cls, lesion: "Lesion", consensus: Prediction, styles: dict[str, Prediction]) -> "LesionResult":
         """The answers that a lesion gave, with what its model says of itself."""
         method = lesion.predictor.method
-        by_size = {expert.name for expert in method.experts if expert.ranked_by != "rater"}
-        ranked = tuple(name for name in lesion.predictor.experts if name in styles and name in by_size)
-        return cls(consensus, styles, lesion.volume, method.labels[-1], ranked, lesion.predictor.checkpoint.info)
+        ranked = tuple(name for name in ranked_by_size(method.experts) if name in styles)
+        info, experts = lesion.predictor.checkpoint.info, tuple(lesion.predictor.experts)
+        return cls(consensus, styles, lesion.volume, method.labels[-1], ranked, info, experts)
 
     @property
     def grid(self) -> Grid:
         """The part of the scan that was looked at."""
         return self.consensus.grid
+
+    @property
+    def scan(self) -> Grid:
+        """All voxels of the scan."""
+        return self.consensus.reference
 
     @property
     def outlines(self) -> dict[str, Prediction]:

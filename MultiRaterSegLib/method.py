@@ -13,23 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from .errors import UnsupportedRequest
+from .expert import Expert
 from .noise import Noise
 
 Style: TypeAlias = Tensor
 """[S or 1, B or 1, ...]: noise-free and of fixed size; its meaning is the method's business."""
-
-
-@dataclass(frozen=True)
-class Expert:
-    """A reader style the model learned and can be asked for by name.
-
-    ranked_by: "nodule_volume" (one anonymous reader along a lesion), "slice_area" (per slice, the papers' A1..A4), or
-    "rater" (a data set's own stable reader).
-    """
-
-    name: str
-    title: str
-    ranked_by: str = "nodule_volume"
 
 
 @dataclass(frozen=True)

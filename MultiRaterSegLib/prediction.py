@@ -57,5 +57,4 @@ class Prediction:
     @property
     def window(self) -> tuple[slice, slice, slice]:
         """Where `grid` lies in the reference: slices along k, j, i."""
-        low = np.rint(self.reference.to_ijk(self.grid.to_ras([0, 0, 0]))).astype(int)
-        return tuple(slice(a, a + n) for a, n in zip(low[::-1], self.grid.shape))
+        return self.grid.window_in(self.reference)

@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +9,21 @@ import torch
 from torch import Tensor
 
 from . import __version__
+from .asked_style import AskedStyle, name_of
 from .checkpoint import Checkpoint, load_checkpoint
-from .errors import Cancelled, GeometryError, UnsupportedRequest
-from .frame import Frame, upright_axes
-from .geometry import Grid, Volume, resample
-from .lesion_part import part_at_point, parts_in_box
+from .errors import Cancelled, UnsupportedRequest
+from .expert import offered
+from .frame import Frame
+from .geometry import Grid, Volume
+from .memory import in_halves
 from .method import Method, Style
 from .noise import Noise
 from .prediction import Prediction
+from .region import Place, Region
+from .resample import resample
+from .suitability import modality_warnings
 
-DEPTH_MM = 40.0
-"""Slices looked at around a point, in all; lesions of 30 mm fit with room to see where they end."""
+DEFAULT_MODEL = "prosona_compact"
 
 SLICES_PER_BATCH = 8
 PLANES_PER_BATCH = {"cpu": 16}  # samples x slices decoded at once: 16 fit a CPU's cache, 160 take three times as long
@@ -39,7 +42,7 @@ class VolumePredictor:
         self.frame: Frame = checkpoint.frame
 
     @classmethod
-    def from_checkpoint(cls, name_or_path: str | Path = "prosona_compact", device: str = "auto") -> "VolumePredictor":
+    def from_checkpoint(cls, name_or_path: str | Path = DEFAULT_MODEL, device: str = "auto") -> "VolumePredictor":
         """A shipped or installed model by name, or a file. device: "auto", "cpu", "cuda", "cuda:1", "mps"."""
         device = choose_device(device)
         return cls(load_checkpoint(name_or_path, device), device)
@@ -47,13 +50,19 @@ class VolumePredictor:
     @property
     def experts(self) -> list[str]:
         """Names of the reader styles offered for use: those along a lesion where the model has them."""
-        known = self.method.experts
-        kinds = {expert.ranked_by for expert in known}
-        shown = "rater" if "rater" in kinds else "nodule_volume" if "nodule_volume" in kinds else "slice_area"
-        return [expert.name for expert in known if expert.ranked_by == shown]
+        return [expert.name for expert in offered(self.method.experts)]
 
-    def lesion(self, volume: Volume, at=None, box=None, seed: int = 0, progress: Progress | None = None) -> "Lesion":
+    def lesion(
+        self,
+        volume: Volume,
+        at=None,
+        box=None,
+        seed: int = 0,
+        progress: Progress | None = None,
+        scan: Grid | None = None,
+    ) -> "Lesion":
         """Looks at one place of the scan. at: RAS mm of a point in the lesion. box: its (low, high) RAS corners instead.
+        scan: the grid of the whole scan where `volume` is only the part of it around the lesion (Region.window).
 
         Raises GeometryError when the place is outside the scan, UnsupportedRequest when the channels do not fit.
         """
@@ -61,7 +70,9 @@ class VolumePredictor:
             raise UnsupportedRequest(
                 f"'{volume.source}' has {volume.voxels.shape[0]} channels; {self.checkpoint.name} reads {self.method.channels}."
             )
-        return Lesion(self, volume, Place.of(volume, at, box), seed, progress)
+        scan = scan or volume.grid
+        region = Region.around(Place.of(scan, at, box, volume.source), scan, self.frame)
+        return Lesion(self, volume, region, seed, progress)
 
     def consensus(self, volume: Volume, at=None, box=None, samples: int = 20, seed: int = 0) -> Prediction:
         """The population of readers at one place."""
@@ -97,87 +108,93 @@ class VolumePredictor:
         }
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where to look: the point that the frame is centred on, and the box or point that the lesion must touch (RAS mm)."""
-
-    center: np.ndarray
-    low: np.ndarray | None = None
-    high: np.ndarray | None = None
-
-    @classmethod
-    def of(cls, volume: Volume, at, box) -> "Place":
-        if (at is None) == (box is None):
-            raise UnsupportedRequest("Say where the lesion is: either a point (at) or a box, not both.")
-        if box is None:
-            place = cls(np.asarray(at, float))
-        else:
-            low, high = np.minimum(*box).astype(float), np.maximum(*box).astype(float)
-            place = cls((low + high) / 2, low, high)
-        if place.center.shape != (3,) or not np.isfinite(place.center).all():
-            raise GeometryError(f"A place is three numbers R, A, S in mm; got {at if box is None else box}.")
-        if not volume.grid.contains(place.center):
-            raise GeometryError(f"{_place_words(place)} is outside '{volume.source}', {extent_words(volume.grid)}.")
-        return place
-
-    def part_of(self, mask: np.ndarray, grid: Grid) -> np.ndarray:
-        """The part of the mask [K, J, I] that is this lesion."""
-        if self.low is None:
-            return part_at_point(mask, grid, self.center)
-        return parts_in_box(mask, grid, self.low, self.high)
-
-
 class Lesion:
     """One place in one scan, encoded once; ask it for any number of styles."""
 
     def __init__(
-        self, predictor: VolumePredictor, volume: Volume, place: Place, seed: int, progress: Progress | None = None
+        self, predictor: VolumePredictor, volume: Volume, region: Region, seed: int, progress: Progress | None = None
     ):
-        self.predictor, self.volume, self.place, self.seed = predictor, volume, place, seed
-        self.grid = _look_at(volume.grid, place, predictor.frame)
-        self.frame_grid = predictor.frame.grid_for(self.grid, place.center)
-        voxels, window = _cut(volume, self.frame_grid)
-        image = resample(torch.from_numpy(voxels), window, self.frame_grid)
-        self.encoded = self._encode(predictor.frame.normalize(image).movedim(0, 1), progress)  # [K, C, H, W]
-        self.modality_warnings = modality_warnings(volume, predictor.checkpoint)
+        """volume: the scan, or a part of it that covers the region's window."""
+        self.predictor, self.volume, self.region, self.seed = predictor, volume, region, seed
+        voxels = np.ascontiguousarray(region.cut(volume), np.float32)
+        image = resample(torch.from_numpy(voxels), region.window, region.frame_grid)
+        self.image = predictor.frame.normalize(image).movedim(0, 1)  # [K, C, H, W]
+        self.encoded = self._encode(progress)
+        self.modality_warnings = modality_warnings(volume.modality, predictor.checkpoint.info)
+
+    @property
+    def grid(self) -> Grid:
+        """The part of the scan to answer for."""
+        return self.region.grid
 
     def consensus(self, samples: int = 20, progress: Progress | None = None) -> Prediction:
         """The population of readers."""
-        return self._predict(None, samples, "Consensus", {"style": "population"}, progress)
+        return self.ask(None, samples, progress)
 
     def style(self, name: str, samples: int = 20, progress: Progress | None = None) -> Prediction:
         """An expert by name, or the outline that a sentence asks for."""
-        titles = {expert.name.lower(): expert.title for expert in self.predictor.method.experts}
-        title = titles.get(name.lower(), f'"{name}"')
-        return self._predict(self.resolve(name), samples, title, self._describe(name), progress)
+        return self.ask(name, samples, progress)
 
     def prompt(self, prompt: str, samples: int = 20, progress: Progress | None = None) -> Prediction:
-        """The outline that a sentence asks for."""
+        """The outline that a sentence asks for, also where an expert bears that name."""
         style = self.predictor.method.prompt_style(self.encoded[0], prompt)
-        return self._predict(style, samples, f'"{prompt}"', self._describe(prompt), progress)
+        return self._predict(style, samples, f'"{prompt}"', self._describe_prompt(prompt), progress)
 
     def between(self, a: str, b: str, t: float, samples: int = 20, progress: Progress | None = None) -> Prediction:
         """Between two styles, each an expert's name or a sentence; t = 0 is a, t = 1 is b."""
+        return self.ask((a, b, t), samples, progress)
+
+    def ask(self, style: AskedStyle, samples: int = 20, progress: Progress | None = None) -> Prediction:
+        """Any of these by value. Raises UnsupportedRequest for what the model cannot follow."""
+        resolved = self.resolve(style)
+        return self._predict(resolved, samples, self.title_of(style), self._describe(style), progress)
+
+    def resolve(self, style: AskedStyle) -> Style | None:
+        """What the method is told. Raises UnsupportedRequest for what it cannot follow."""
+        method = self.predictor.method
+        if style is None:
+            return None
+        if isinstance(style, str):
+            if (expert := self._expert(style)) is None:
+                return method.prompt_style(self.encoded[0], style)
+            return method.expert_style(self.encoded[0], expert)
+        first, second, t = style
         if not 0 <= t <= 1:
             raise UnsupportedRequest(f"Between two styles, t runs from 0 (the first) to 1 (the second); got {t}.")
-        style = self.predictor.method.interpolate(self.resolve(a), self.resolve(b), t)
-        request = {"style": "between", "first": self._describe(a), "second": self._describe(b), "t": t}
-        return self._predict(style, samples, f"{a} to {b}, {t:g}", request, progress)
+        return method.interpolate(self.resolve(first), self.resolve(second), t)
 
-    def resolve(self, name: str) -> Style:
-        """The style of an expert's name or a sentence. Raises UnsupportedRequest for neither."""
-        method = self.predictor.method
-        names = [expert.name.lower() for expert in method.experts]
-        if name.lower() in names:
-            return method.expert_style(self.encoded[0], names.index(name.lower()))
-        return method.prompt_style(self.encoded[0], name)
+    def title_of(self, style: AskedStyle) -> str:
+        """What a person reads beside its outline."""
+        if style is None:
+            return "Consensus"
+        if isinstance(style, str):
+            expert = self._expert(style)
+            return f'"{style}"' if expert is None else self.predictor.method.experts[expert].title
+        return name_of(style)
 
-    def _describe(self, name: str) -> dict:
-        """How a style's name was understood, for the record."""
-        if name.lower() in [expert.name.lower() for expert in self.predictor.method.experts]:
-            return {"style": "expert", "expert": name.lower()}
-        understood = self.predictor.method.understand(name)
-        return {"style": "prompt", "prompt": name, "understood": understood.summary(), "notes": list(understood.notes)}
+    def _expert(self, name: str) -> int | None:
+        """The position of an expert among those the method knows; None for a sentence."""
+        names = [expert.name.lower() for expert in self.predictor.method.experts]
+        return names.index(name.lower()) if name.lower() in names else None
+
+    def _describe(self, style: AskedStyle) -> dict:
+        """How it was understood, for the record."""
+        if style is None:
+            return {"style": "population"}
+        if isinstance(style, str):
+            known = self._expert(style) is not None
+            return {"style": "expert", "expert": style.lower()} if known else self._describe_prompt(style)
+        first, second, t = style
+        return {"style": "between", "first": self._describe(first), "second": self._describe(second), "t": t}
+
+    def _describe_prompt(self, prompt: str) -> dict:
+        understood = self.predictor.method.understand(prompt)
+        return {
+            "style": "prompt",
+            "prompt": prompt,
+            "understood": understood.summary(),
+            "notes": list(understood.notes),
+        }
 
     @torch.inference_mode()
     def _predict(
@@ -185,39 +202,40 @@ class Lesion:
     ) -> Prediction:
         if samples < 1:
             raise UnsupportedRequest(f"The number of samples must be at least 1; got {samples}.")
+        region, done = self.region, 0
         masks = np.empty((samples, *self.grid.shape), bool)
         planes = PLANES_PER_BATCH.get(self.predictor.device.type, PLANES_PER_BATCH_GPU)
-        done = 0
         for chosen in _chunks(samples, max(1, planes // SLICES_PER_BATCH)):
-            values = torch.cat([self._decode(encoded, chosen, style) for encoded in self.encoded], 1)  # [s, K, H, W]
-            native = resample(values, self.frame_grid, self.grid, outside=0.0).cpu().numpy()
-            for n, value in zip(chosen, native):
-                masks[n] = self.place.part_of(value > 0.5, self.grid)
-            done += len(chosen)
-            _report(progress, done / samples)
+            parts = []
+            for encoded in self.encoded:
+                parts.append(self._decode(encoded, chosen, style))
+                done += parts[-1].shape[0] * parts[-1].shape[1]
+                report(progress, done / (samples * len(self.image)))
+            native = resample(torch.cat(parts, 1), region.frame_grid, region.grid, outside=0.0)  # [s, k, j, i]
+            for n, value in zip(chosen, native.cpu().numpy()):
+                masks[n] = region.place.part_of(value > 0.5, region.grid)
         warnings = (*self.modality_warnings, *_outline_warnings(masks, self))
-        provenance = self.predictor.provenance(self.seed, samples, place_ras=self.place.center.tolist(), **request)
-        return Prediction(masks, self.grid, self.volume.grid, title, warnings, provenance)
+        provenance = self.predictor.provenance(self.seed, samples, place_ras=region.place.center.tolist(), **request)
+        return Prediction(masks, region.grid, region.scan, title, warnings, provenance)
 
     def _decode(self, encoded, chosen: Sequence[int], style: Style | None) -> Tensor:
-        """Lesion probability [s, slices, H, W] of some samples; halves the batch when memory runs out."""
-        noise = Noise(self.seed, samples=chosen)
-        try:
-            return 1 - self.predictor.method.sample(encoded, noise, style)[:, :, 0]
-        except torch.OutOfMemoryError:
-            if len(chosen) == 1:
-                raise
-            half = len(chosen) // 2
-            torch.cuda.empty_cache()
-            return torch.cat([self._decode(encoded, part, style) for part in (chosen[:half], chosen[half:])])
+        """Lesion probability [s, slices, H, W] of some samples."""
+
+        def decode(some: Sequence[int]) -> list[Tensor]:
+            return [1 - self.predictor.method.sample(encoded, Noise(self.seed, samples=some), style)[:, :, 0]]
+
+        return torch.cat(in_halves(decode, chosen))
 
     @torch.inference_mode()
-    def _encode(self, image: Tensor, progress: Progress | None) -> list:
+    def _encode(self, progress: Progress | None) -> list:
         encoded = []
-        for chosen in _chunks(len(image), SLICES_PER_BATCH):
-            encoded.append(self.predictor.method.encode(image[list(chosen)].to(self.predictor.device)))
-            _report(progress, (chosen[-1] + 1) / len(image))
+        for chosen in _chunks(len(self.image), SLICES_PER_BATCH):
+            encoded.extend(in_halves(self._encode_slices, chosen))
+            report(progress, (chosen[-1] + 1) / len(self.image))
         return encoded
+
+    def _encode_slices(self, chosen: Sequence[int]) -> list:
+        return [self.predictor.method.encode(self.image[list(chosen)].to(self.predictor.device))]
 
 
 def choose_device(name: str) -> str:
@@ -231,37 +249,13 @@ def choose_device(name: str) -> str:
     return name
 
 
-def extent_words(grid: Grid) -> str:
-    """Where a scan lies, for messages: "which spans R -170..170, A ..., S ... mm"."""
-    corners = grid.to_ras(
-        [[i, j, k] for i in (0, grid.shape[2] - 1) for j in (0, grid.shape[1] - 1) for k in (0, grid.shape[0] - 1)]
-    )
-    spans = [f"{axis} {low:.0f}..{high:.0f}" for axis, low, high in zip("RAS", corners.min(0), corners.max(0))]
-    return f"which spans {', '.join(spans)} mm"
-
-
-def modality_warnings(volume: Volume, checkpoint: Checkpoint) -> tuple[str, ...]:
-    """A sentence when the scan is not of the kind the model was trained on, or does not say what it is."""
-    trained, purpose = checkpoint.info.get("modality", ""), checkpoint.info.get("trained_for", "other scans")
-    if not trained or volume.modality == trained:
-        return ()
-    if volume.modality:
-        return (
-            f"This model was trained on {purpose}; this scan is {volume.modality}. Results here are not meaningful.",
-        )
-    return (
-        f"This model was trained on {purpose}. The file does not say what kind of scan it is: check that it is {trained}.",
-    )
-
-
 def _outline_warnings(masks: np.ndarray, lesion: Lesion) -> tuple[str, ...]:
     """Plain words about outlines [S, k, j, i] that the reader of the result should not take at face value."""
     anybody = masks.any(0)
     if not anybody.any():
         return ("No simulated reader outlined anything here. Point at the middle of the lesion.",)
     found = []
-    order, _ = upright_axes(lesion.grid.affine[:3, :3] / lesion.grid.spacing)
-    slices = anybody.any(tuple(2 - axis for axis in order[:2]))
+    slices = anybody.any(tuple(2 - axis for axis in range(3) if axis != lesion.region.across))
     if slices.sum() < 3:
         covered = "1 slice" if slices.sum() == 1 else f"{slices.sum()} slices"
         found.append(f"The outline covers only {covered}; volumes and 3-D distances are unreliable.")
@@ -277,43 +271,15 @@ def _outline_warnings(masks: np.ndarray, lesion: Lesion) -> tuple[str, ...]:
 
 def _at_frame_edge(mask: np.ndarray, lesion: Lesion) -> bool:
     """Whether the mask comes within a pixel and a half of the frame's edge (in its plane)."""
-    where = lesion.frame_grid.to_ijk(lesion.grid.to_ras(np.argwhere(mask)[:, ::-1]))[:, :2]
+    where = lesion.region.frame_grid.to_ijk(lesion.grid.to_ras(np.argwhere(mask)[:, ::-1]))[:, :2]
     return bool((where < 1).any() or (where > lesion.predictor.frame.size - 2).any())
-
-
-def _look_at(scan: Grid, place: Place, frame: Frame) -> Grid:
-    """The part of the scan to answer for: the frame's field in the plane, DEPTH_MM (or the box and a margin) across."""
-    order, _ = upright_axes(scan.affine[:3, :3] / scan.spacing)
-    half = np.full(3, frame.field_of_view_mm / 2 - frame.spacing_mm)
-    middle = scan.to_ijk(place.center)
-    reach = half / scan.spacing
-    across = order[2]
-    reach[across] = DEPTH_MM / 2 / scan.spacing[across]
-    if place.low is not None:
-        corners = scan.to_ijk(np.array(np.meshgrid(*zip(place.low, place.high))).reshape(3, -1).T)
-        reach[across] = np.ptp(corners[:, across]) / 2 + 2
-    return scan.crop(np.ceil(middle - reach), np.floor(middle + reach))
-
-
-def _cut(volume: Volume, frame_grid: Grid) -> tuple[np.ndarray, Grid]:
-    """The scan's voxels around the frame as float32, with a margin for interpolation: a scan is large, a lesion small."""
-    ends = [(0, n - 1) for n in frame_grid.size_ijk]
-    corners = volume.grid.to_ijk(frame_grid.to_ras(np.array(np.meshgrid(*ends)).reshape(3, -1).T))
-    grid = volume.grid.crop(np.floor(corners.min(0)) - 2, np.ceil(corners.max(0)) + 2)
-    low = np.rint(volume.grid.to_ijk(grid.to_ras([0, 0, 0]))).astype(int)[::-1]
-    part = volume.voxels[(slice(None), *(slice(a, a + n) for a, n in zip(low, grid.shape)))]
-    return np.ascontiguousarray(part, np.float32), grid
-
-
-def _place_words(place: Place) -> str:
-    point = ", ".join(f"{value:.1f}" for value in place.center)
-    return f"The point R, A, S = {point} mm" if place.low is None else f"The middle of the box, R, A, S = {point} mm,"
 
 
 def _chunks(count: int, size: int) -> Iterator[range]:
     return (range(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def _report(progress: Progress | None, share: float) -> None:
+def report(progress: Progress | None, share: float) -> None:
+    """Passes the share done on. Raises Cancelled when the answer is False."""
     if progress is not None and progress(share) is False:
         raise Cancelled("Cancelled; nothing was written.")

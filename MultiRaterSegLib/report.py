@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from . import consensus
 from .agreement import diameters, dice, disagreeing_slices, hd95_mm, volume_range
-from .geometry import Volume
+from .geometry import Grid, Volume
 from .lesion_result import LesionResult
 from .prediction import Prediction
 from .segments import colors_of, id_of
@@ -43,6 +43,14 @@ class VolumeRange(BaseModel):
     p95: float
 
 
+class Review(BaseModel):
+    """What a person decided about an outline, with a note; when: ISO date and time, UTC."""
+
+    state: Literal["accepted", "flagged"]
+    note: str
+    when: str
+
+
 class Outline(BaseModel):
     """One outline, the majority of its samples. What has no meaning where nothing was outlined is null."""
 
@@ -59,6 +67,18 @@ class Outline(BaseModel):
     dice_to_consensus: float | None
     hd95_to_consensus_mm: float | None
     request: dict
+    review: Review | None = None
+
+
+class EditedOutline(BaseModel):
+    """A copy of an outline that a person may have changed: what it is now."""
+
+    title: str
+    made_from: str
+    changed: bool
+    outline_ml: float
+    dice_to_consensus: float | None
+    review: Review | None
 
 
 class Pair(BaseModel):
@@ -88,6 +108,7 @@ class Report(BaseModel):
     place_ras_mm: tuple[float, float, float]
     scan: Scan
     outlines: list[Outline]
+    edited: list[EditedOutline] = []
     pairs: list[Pair]
     disputed_between: Literal["styles", "samples"]
     disputed_slices: list[DisputedSlice]
@@ -97,8 +118,14 @@ class Report(BaseModel):
     provenance: dict
 
 
-def report_of(result: LesionResult, notes: Sequence[str] = ()) -> Report:
-    """Measures a result. notes: further sentences for `warnings`, such as on a file that could not be written."""
+def report_of(
+    result: LesionResult,
+    notes: Sequence[str] = (),
+    reviews: Mapping[str, Review] | None = None,
+    edited: Sequence[EditedOutline] = (),
+) -> Report:
+    """Measures a result. notes: further sentences for `warnings`, such as on a file that could not be written. reviews:
+    by the outline's name. edited: copies that a person worked on."""
     masks = {name: consensus.majority(prediction.samples) for name, prediction in result.outlines.items()}
     styles = [mask for name, mask in masks.items() if name != "consensus"]
     between_styles = len(styles) > 1
@@ -108,13 +135,14 @@ def report_of(result: LesionResult, notes: Sequence[str] = ()) -> Report:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         label=result.label,
         place_ras_mm=result.consensus.provenance["place_ras"],
-        scan=_scan(result.volume),
-        outlines=[_outline(result, name, masks) for name in masks],
+        scan=_scan(result.volume, result.scan),
+        outlines=[_outline(result, name, masks, (reviews or {}).get(name)) for name in masks],
+        edited=list(edited),
         pairs=_pairs(result, masks),
         disputed_between="styles" if between_styles else "samples",
         disputed_slices=[
             DisputedSlice(slice=found.slice_number, s_mm=round(found.s_mm, 2), area_mm2=round(found.area_mm2, 2))
-            for found in disagreeing_slices(disputed, result.grid, result.volume.grid)
+            for found in disagreeing_slices(disputed, result.grid, result.scan)
         ],
         disputed_ml=_ml(float((disagreement >= DISPUTED_PERCENT).sum()) * result.grid.voxel_volume_ml),
         in_usual_order=None if len(result.ranked) < 2 else not result.order_warnings,
@@ -128,11 +156,13 @@ def write_json(report: Report, path: str | Path) -> None:
 
 
 def write_csv(report: Report, path: str | Path) -> None:
-    """A row an outline; units in the column names. The byte order mark lets Excel read names in any language."""
+    """A row an outline, then a row an edited copy; units in the column names. The byte order mark lets Excel read names
+    in any language."""
     with Path(path).open("w", newline="", encoding="utf-8-sig") as file:
         table = csv.DictWriter(file, list(_row(report, report.outlines[0])))
         table.writeheader()
         table.writerows(_row(report, outline) for outline in report.outlines)
+        table.writerows(_edited_row(report, outline) for outline in report.edited)
 
 
 def _row(report: Report, outline: Outline) -> dict:
@@ -150,15 +180,33 @@ def _row(report: Report, outline: Outline) -> dict:
         "samples": report.provenance["samples"],
         "empty_samples": outline.empty_samples,
         "understood_as": outline.request.get("understood", ""),
+        **_review_cells(outline.review),
         "scan": report.scan.source,
         "model": report.provenance["model"],
         "notice": report.notice,
     }
 
 
-def _outline(result: LesionResult, name: str, masks: dict[str, np.ndarray]) -> Outline:
+def _edited_row(report: Report, outline: EditedOutline) -> dict:
+    return {
+        "outline": outline.title,
+        "kind": "edited by hand" if outline.changed else "copy",
+        "volume_median_ml": outline.outline_ml,
+        "dice_to_consensus": outline.dice_to_consensus,
+        **_review_cells(outline.review),
+        "scan": report.scan.source,
+        "model": report.provenance["model"],
+        "notice": report.notice,
+    }
+
+
+def _review_cells(review: Review | None) -> dict[str, str]:
+    return {"review": review.state if review else "", "review_note": review.note if review else ""}
+
+
+def _outline(result: LesionResult, name: str, masks: dict[str, np.ndarray], review: Review | None) -> Outline:
     prediction, mask = result.outlines[name], masks[name]
-    size, volumes = diameters(mask, result.grid, result.volume.grid), prediction.volumes_ml
+    size, volumes = diameters(mask, result.grid, result.scan), prediction.volumes_ml
     middle, low, high = volume_range(volumes)
     to_consensus = (None, None) if name == "consensus" else _compare(mask, masks["consensus"], result)
     return Outline(
@@ -175,6 +223,7 @@ def _outline(result: LesionResult, name: str, masks: dict[str, np.ndarray]) -> O
         dice_to_consensus=to_consensus[0],
         hd95_to_consensus_mm=to_consensus[1],
         request=_request(prediction),
+        review=review,
     )
 
 
@@ -191,7 +240,7 @@ def _compare(a: np.ndarray, b: np.ndarray, result: LesionResult) -> tuple[float 
     return None if overlap is None else round(overlap, 4), None if distance is None else round(distance, 2)
 
 
-def _scan(volume: Volume) -> Scan:
+def _scan(volume: Volume, grid: Grid) -> Scan:
     context = volume.context
     files = context.get("files", ())
     series = context.get("series_uid")
@@ -201,8 +250,8 @@ def _scan(volume: Volume) -> Scan:
         format=context.get("format", "memory"),
         file_sha256=_sha256(files[0]) if len(files) == 1 and not series else None,
         series_uid=series,
-        size=tuple(volume.grid.size_ijk.tolist()),
-        spacing_mm=tuple(volume.grid.spacing.round(4).tolist()),
+        size=tuple(grid.size_ijk.tolist()),
+        spacing_mm=tuple(grid.spacing.round(4).tolist()),
     )
 
 

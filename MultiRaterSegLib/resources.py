@@ -10,9 +10,9 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_path(*parts: str) -> Path:
-    """A file under Resources/, in a checkout, a pip install or Slicer's module folder. Raises when it is nowhere."""
-    roots = (PACKAGE.parent / "Resources", PACKAGE / "Resources", PACKAGE.parent / "Resources" / "MultiRaterSeg")
-    for root in roots:
+    """A file under Resources/. Raises when it is nowhere."""
+    beside, inside = PACKAGE.parent / "Resources", PACKAGE / "Resources"  # a checkout or Slicer's modules; pip install
+    for root in (beside, inside):
         if root.joinpath(*parts).exists():
             return root.joinpath(*parts)
     raise CheckpointError(f"The file Resources/{'/'.join(parts)} is missing from this installation. Install it again.")

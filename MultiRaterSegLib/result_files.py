@@ -21,7 +21,7 @@ def write_result(folder: Path, result: LesionResult, save_samples: bool = False)
     """Writes segmentation.seg.nrrd, uncertainty.nrrd, overview.png, report.json, report.csv; on DICOM segmentation.dcm;
     when asked, samples/. Returns the report, whose warnings tell what could not be written and why."""
     segments = segments_of(result)
-    write_segmentation(folder / "segmentation.seg.nrrd", segments, result.volume.grid)
+    write_segmentation(folder / "segmentation.seg.nrrd", segments, result.scan)
     write_uncertainty(folder / "uncertainty.nrrd", result)
     notes = _write_dicom(folder / "segmentation.dcm", segments, result)
     if save_samples:
@@ -36,7 +36,7 @@ def write_result(folder: Path, result: LesionResult, save_samples: bool = False)
 def write_uncertainty(path: Path, result: LesionResult) -> None:
     """Percent of simulated readers who disagree with the majority, 0..50, uint8 on the scan's grid."""
     percent = np.rint(disagreement(result.consensus.samples)).astype(np.uint8)
-    write_scalar_volume(result.consensus.placed(percent), result.volume.grid, path)
+    write_scalar_volume(result.consensus.placed(percent), result.scan, path)
 
 
 def write_samples(folder: Path, result: LesionResult) -> None:

@@ -27,7 +27,7 @@ class SliceView:
 
     @classmethod
     def of(cls, result: LesionResult) -> "SliceView":
-        image, grid = upright(result.volume.voxels[0][result.consensus.window], result.grid)
+        image, grid = upright(result.volume.voxels[0][result.grid.window_in(result.volume.grid)], result.grid)
         inside = {
             name: upright(consensus.probability(prediction.samples), result.grid)[0]
             for name, prediction in result.outlines.items()
@@ -85,7 +85,7 @@ class SliceView:
 
     def slice_number(self, row: int) -> int:
         """As the scan counts its slices, from 1."""
-        return slice_in_file(row, self.grid, self.result.volume.grid)
+        return slice_in_file(row, self.grid, self.result.scan)
 
     def position_mm(self, row: int) -> float:
         """S of the slice where the lesion is."""

@@ -12,11 +12,22 @@ LIBRARY = PROJECT / "MultiRaterSegLib"
 
 LAYERS = [
     {"errors"},
-    {"geometry", "noise", "losses", "metrics", "calibration", "consensus"},
-    {"frame", "networks", "text", "style_targets", "resources"},
+    {
+        "geometry",
+        "expert",
+        "asked_style",
+        "suitability",
+        "noise",
+        "losses",
+        "metrics",
+        "calibration",
+        "consensus",
+        "memory",
+    },
+    {"resample", "frame", "networks", "text", "style_targets", "resources"},
     {"method"},
     {"methods"},
-    {"checkpoint", "lesion_part", "prediction"},
+    {"checkpoint", "lesion_part", "prediction", "region"},
     {"predictor"},
 ]
 """Lower layers first; modules above the last one (io, reports, the command line) may import anything below."""

@@ -6,7 +6,8 @@ import torch
 from phantom import write_phantom
 
 from MultiRaterSegLib.frame import Frame
-from MultiRaterSegLib.geometry import Grid, resample
+from MultiRaterSegLib.geometry import Grid
+from MultiRaterSegLib.resample import resample
 from Training.data.batches import Augmentation, BatchSource, Mixture, expert_targets, to_frame
 from Training.data.lidc_slices import EXPERTS, LidcSlices, load_lidc_slices
 from Training.data.negatives import remove_lesion

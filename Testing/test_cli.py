@@ -80,7 +80,7 @@ def test_masks_are_what_the_library_predicts(done, model):
     names = [segment["name"] for segment in segments["segments"]]
     assert names[:3] == ["Consensus", "Conservative (smallest)", "Restrained"]
     assert '"tight outline"' in names
-    assert ">=90 % of readers" in names
+    assert "Nearly all include (>=90 %)" in names
 
 
 def test_the_uncertainty_map_lies_on_the_scans_voxels(done, model):

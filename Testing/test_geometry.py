@@ -10,7 +10,8 @@ from scipy.spatial.transform import Rotation
 
 from MultiRaterSegLib.errors import GeometryError
 from MultiRaterSegLib.frame import UPRIGHT, Frame
-from MultiRaterSegLib.geometry import Grid, Volume, resample
+from MultiRaterSegLib.geometry import Grid, Volume
+from MultiRaterSegLib.resample import resample
 
 ORIENTATIONS = [
     np.eye(3)[:, list(order)] * signs for order in permutations(range(3)) for signs in product((-1.0, 1.0), repeat=3)

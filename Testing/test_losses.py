@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from MultiRaterSegLib.losses import boundary_loss, dice_loss, energy_distance, jaccard_distance, pairwise_contrast
+from MultiRaterSegLib.losses import (
+    boundary_loss,
+    dice_loss,
+    energy_distance,
+    jaccard_distance,
+    marginal_loss,
+    pairwise_contrast,
+)
 
 
 def square(side: int, size: int = 12) -> torch.Tensor:
@@ -65,3 +72,13 @@ def test_pairwise_contrast_is_the_logistic_loss_of_cosines():
         logit = F.cosine_similarity(vectors[i], vectors[j], dim=0) / 0.2
         expected += F.binary_cross_entropy(logit.sigmoid(), same[i, j].float()) / 16
     assert pairwise_contrast(vectors, same, 0.2) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_marginal_loss_is_least_where_the_samples_mean_is_the_share_of_readers():
+    masks = torch.stack([square(2), square(4), square(6), square(8)])[None]
+    share = masks.mean(1)
+    best = marginal_loss(share[None], masks)
+    other_spread = marginal_loss(masks[0][:, None], masks)  # other samples, the same mean
+    assert other_spread == pytest.approx(float(best), abs=1e-6)
+    for worse in (square(6), square(0), 0.5 * square(8), share.square()):
+        assert marginal_loss(worse.reshape(1, 1, 12, 12), masks) > best + 0.01

@@ -44,3 +44,31 @@ def test_draws_are_standard_normal():
     assert uniform.min() >= 0
     assert uniform.max() < 1
     assert abs(uniform.mean() - 0.5) < 0.01
+
+
+def test_spread_draws_have_an_address_too():
+    among = Noise(3, samples=range(8), images=[10, 11, 12]).spread("latent", 3, 6)
+    alone = Noise(3, samples=[5], images=[11]).spread("latent", 1, 6)
+    assert torch.equal(alone, among[5:6, 1:2])
+    assert among.shape == (8, 3, 6)
+    others = [
+        Noise(4, samples=[5], images=[11]).spread("latent", 1, 6),
+        Noise(3, lesion=1, samples=[5], images=[11]).spread("latent", 1, 6),
+        Noise(3, samples=[5], images=[11]).spread("other", 1, 6),
+        Noise(3, samples=[5]).spread("latent", 40, 6),
+    ]
+    assert not any(torch.equal(alone, other) for other in others)
+
+
+def test_each_spread_draw_is_standard_normal_whatever_its_number():
+    draws = Noise(0, samples=range(5), images=range(1500)).spread("latent", 1500, 2)
+    assert (draws.mean(1).abs() < 0.1).all()
+    assert ((draws.std(1) - 1).abs() < 0.1).all()
+
+
+def test_means_over_few_spread_draws_are_closer_to_the_truth_than_those_over_independent_ones():
+    def error(draws: torch.Tensor) -> float:
+        return float(((draws.mean(0)).square().mean() + (draws.square().mean(0) - 1).square().mean()).sqrt())
+
+    noise = Noise(0, samples=range(16), images=range(200))
+    assert error(noise.spread("latent", 200, 6)) < 0.6 * error(noise.normal("latent", 200, (6,)))

@@ -188,7 +188,7 @@ def test_cancelling_stops_the_work(predictor):
     with pytest.raises(Cancelled):
         predictor.lesion(ball(), at=POINT, progress=lambda share: share < 0.3)
     seen = []
-    Lesion(predictor, ball(), predictor.lesion(ball(), at=POINT).place, 0, seen.append)
+    Lesion(predictor, ball(), predictor.lesion(ball(), at=POINT).region, 0, seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 1
 

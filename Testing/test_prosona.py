@@ -68,3 +68,17 @@ def test_contrast_is_only_among_prompts_of_experts():
     assert owners == set(method._expert_names)
     counts = [sum(prompt.expert == name for prompt in method._prompts) for name in owners]
     assert min(counts) >= 2  # several sentences an expert, or M would be the identity
+
+
+def test_opposites_that_already_differ_enough_cost_nothing_and_the_wrong_way_round_costs_most():
+    method = tiny_method()
+    disc = torch.linspace(-1, 1, 32)
+    distance = (disc[:, None] ** 2 + disc[None] ** 2).sqrt()[None]
+    small, large = (20 * (radius - distance) for radius in (0.3, 0.6))
+    less, more = (next(i for i, p in enumerate(method._prompts) if p.slots == Slots(extent=e)) for e in (-1.0, 1.0))
+    pair, rim = [("extent", less, more)], torch.zeros(1, 32, 32, dtype=torch.bool)
+    right = method._steering_loss(torch.stack([small, large]), pair, rim)
+    same = method._steering_loss(torch.stack([small, small]), pair, rim)
+    wrong = method._steering_loss(torch.stack([large, small]), pair, rim)
+    assert right == 0
+    assert 0 < same < wrong

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from results import PART, SCAN, ball, prediction, result
 
-from MultiRaterSegLib.report import Report, report_of, write_csv, write_json
+from MultiRaterSegLib.lesion_result import Look
+from MultiRaterSegLib.report import EditedOutline, Report, Review, report_of, write_csv, write_json
 from MultiRaterSegLib.segments import colors_of, segments_of
 
 
@@ -139,3 +140,38 @@ def test_many_styles_still_have_colours_of_their_own():
     experts = {f"r{n}": prediction((5,), f"R{n}", {"style": "expert", "expert": f"r{n}"}, PART) for n in range(9)}
     colors = colors_of(replace(made, styles=experts, ranked=()))
     assert len(set(colors.values())) == 10
+
+
+def test_an_expert_keeps_its_colour_whichever_styles_are_asked_for():
+    made = result()
+    offered = ("conservative", "restrained", "generous", "inclusive")
+    alone = replace(made, styles={"inclusive": made.styles["inclusive"]}, ranked=(), experts=offered)
+    assert colors_of(alone) == {"consensus": "#FFFFFF", "inclusive": "#D55E00"}
+    assert colors_of(replace(made, experts=offered))["conservative"] == "#56B4E9"
+
+
+def test_what_is_shown_already_keeps_its_id_and_colour():
+    made = result()
+    shown = replace(made, looks={"tight outline": Look("prompt_7", "#123456")})
+    assert colors_of(shown)["tight outline"] == "#123456"
+    assert "prompt_7" in [segment.id for segment in segments_of(shown)]
+
+
+def test_reviews_and_edited_copies_stand_in_both_files(tmp_path):
+    review = Review(state="flagged", note="leaks into the vessel", when="2026-01-02T03:04:05+00:00")
+    copy = EditedOutline(
+        title="Mine",
+        made_from="Inclusive (largest)",
+        changed=True,
+        outline_ml=1.25,
+        dice_to_consensus=0.5,
+        review=review,
+    )
+    report = report_of(result(), reviews={"inclusive": review}, edited=[copy])
+    write_json(report, tmp_path / "report.json")
+    write_csv(report, tmp_path / "report.csv")
+    assert [outline.review for outline in report.outlines] == [None, None, review, None]
+    assert Report.model_validate_json((tmp_path / "report.json").read_text()).edited == [copy]
+    rows = list(csv.DictReader((tmp_path / "report.csv").read_text(encoding="utf-8-sig").splitlines()))
+    assert (rows[2]["review"], rows[2]["review_note"]) == ("flagged", "leaks into the vessel")
+    assert (rows[-1]["outline"], rows[-1]["kind"], rows[-1]["volume_median_ml"]) == ("Mine", "edited by hand", "1.25")

@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from MultiRaterSegLib import style_targets
 from MultiRaterSegLib.style_targets import (
+    change,
     regions,
     rim_share,
     roughness,
@@ -91,3 +92,24 @@ def test_roughness_is_one_for_discs_of_any_size_and_grows_with_irregularity():
     bar[30:34, 4:60] = True
     assert float(roughness(disc(12))) < float(roughness(square)) < float(roughness(bar))
     assert float(roughness(square)) == pytest.approx(4 / np.pi, rel=0.1)
+
+
+def test_change_has_the_sign_of_what_each_word_asks_for():
+    image, masks = part_solid()
+    found = regions(image, masks)
+    core, whole = without_halo(found.majority, found).float(), with_halo(found.majority, found).float()
+    spiky, round_ = with_strands(found.majority, found).float(), smoothed(found.majority).float()
+    for slot, less, more in (("extent", core, whole), ("halo", core, whole), ("spiculation", round_, spiky)):
+        forth, counts = change(slot, less, more, found.rim)
+        back, _ = change(slot, more, less, found.rim)
+        assert counts.all()
+        assert forth > 0.02
+        assert back == pytest.approx(-float(forth))
+
+
+def test_change_does_not_count_where_there_is_nothing_to_compare():
+    empty, dot = torch.zeros(1, 16, 16), torch.zeros(1, 16, 16)
+    dot[0, 8, 8] = 1
+    for slot in ("extent", "halo", "spiculation"):
+        _, counts = change(slot, empty, dot, empty)
+        assert not counts.any(), slot

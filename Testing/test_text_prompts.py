@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from MultiRaterSegLib.text import WordsEncoder, training_prompts
+from MultiRaterSegLib.text import WordsEncoder, opposites, training_prompts
 
 PROMPTS = training_prompts()
 READERS = ("conservative", "fairly_conservative", "fairly_inclusive", "inclusive", "A1", "A2", "A3", "A4")
@@ -34,3 +34,21 @@ def test_first_sentence_of_a_reader_states_its_extent_and_nothing_else(reader, e
     canonical = next(prompt for prompt in PROMPTS if prompt.expert == reader)
     assert canonical.slots.said == {"extent": extent}
     assert canonical.slots.per_slice == reader.startswith("A")
+
+
+@pytest.mark.parametrize("slot", ["extent", "halo", "spiculation"])
+def test_opposites_differ_in_the_sign_of_one_slot_only(slot):
+    found = opposites(PROMPTS, slot)
+    for less, more in found:
+        for i in less:
+            for j in more:
+                a, b = PROMPTS[i].slots.vector(), PROMPTS[j].slots.vector()
+                assert getattr(PROMPTS[i].slots, slot) < 0 < getattr(PROMPTS[j].slots, slot)
+                assert [abs(value) for value in a] == [abs(value) for value in b]
+    texts = {(PROMPTS[i].text, PROMPTS[j].text) for less, more in found for i in less for j in more}
+    expected = {
+        "extent": ("tight outline", "generous outline"),
+        "halo": ("leave out the halo", "include the halo"),
+        "spiculation": ("smooth outline", "include the spiculations"),
+    }
+    assert expected[slot] in texts or len(texts) >= 20

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.frame import UPRIGHT, Frame
-from MultiRaterSegLib.geometry import Grid, resample
+from MultiRaterSegLib.geometry import Grid
 from MultiRaterSegLib.method import Method, Style
 from MultiRaterSegLib.noise import Noise
+from MultiRaterSegLib.resample import resample
 
 from .data.slices import Slices
 

@@ -1,4 +1,4 @@
-"""What MultiRaterSeg adds to 3D Slicer, split by what it touches: nodes, logic, and later the panel and its worker.
+"""What MultiRaterSeg adds to 3D Slicer: scene (nodes), worker (who computes), panel, export, install; logic for scripts.
 
 The name is long on purpose: Slicer installs every module's scripts into one flat folder.
 """

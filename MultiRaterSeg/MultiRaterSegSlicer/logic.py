@@ -1,117 +1,206 @@
-"""What a person asks for, on nodes of the scene: no window, no Qt; for Slicer's Python console and for tests."""
+"""What a person asks for, on nodes of the scene: no window, no Qt; for the panel, Slicer's Python console and tests."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+import numpy as np
 import slicer
 
-from MultiRaterSegLib.errors import GeometryError
-from MultiRaterSegLib.lesion_result import LesionResult
-from MultiRaterSegLib.prediction import Prediction
-from MultiRaterSegLib.predictor import Lesion, Progress, VolumePredictor
+from MultiRaterSegLib.asked_style import AskedStyle
+from MultiRaterSegLib.errors import GeometryError, UnsupportedRequest
+from MultiRaterSegLib.io.voxels import check_voxels, compact
+from MultiRaterSegLib.region import Place, Region
+from MultiRaterSegLib.suitability import modality_warnings
+from MultiRaterSegLib.worker.model_info import ModelInfo
 
 from . import nodes
+from .scene.lesions import Lesions, SceneLesion
+from .worker.client import WorkerClient
+from .worker.remote_lesion import Preview, RemoteLesion, Understood
+from .worker.segmentation import Segmentation
+from .worker.task import Progress, Task
 
-Style = str | tuple[str, str, float]
-"""An expert's name, a sentence, or (first, second, t) for what lies between two of these."""
-Answer = tuple["slicer.vtkMRMLSegmentationNode", "slicer.vtkMRMLScalarVolumeNode"]
+FAST_PREVIEW_S = 0.15
+"""Decoding that leaves time for the way there and back within 0.2 s."""
 
 
 class MultiRaterSegLogic:
-    """Outlines one lesion in the styles asked for and adds the answer to the scene. Each call blocks until it is done.
+    """Outlines one lesion in the styles asked for and adds the answer to the scene, as the panel does.
 
         from MultiRaterSegSlicer.logic import MultiRaterSegLogic
-        from MultiRaterSegSlicer.nodes import show_over_scan
 
         logic = MultiRaterSegLogic()
         scan, lesion = getNode("CTChest"), getNode("F")    # a volume; a point or a box on the lesion
-        segmentation, uncertainty = logic.consensus(scan, lesion)
-        show_over_scan(uncertainty)
+        shown = logic.consensus(scan, lesion)              # L1 in the scene: shown.agreement_node, shown.map_node, ...
         logic.segment(scan, lesion, logic.experts)         # every reader style side by side
         logic.prompt(scan, lesion, "include the ground-glass halo")
         logic.interpolate(scan, lesion, "conservative", "inclusive", 0.3)
 
-    Every answer holds the consensus too, for comparison. Options of all calls: samples (simulated readers, default 20),
-    seed (the same seed gives the same readers), progress (called with the share done, 0..1; returning False cancels,
-    which raises Cancelled and leaves the scene as it was).
+    The work is done by another process, which is started when it is first needed. Each call blocks until it is done
+    (Ctrl-C cancels), or, with `done` or `failed`, returns a Task at once; then `pump()` must be called now and again, as
+    the panel's timer does.
 
-    Raises the library's errors, complete sentences, for a scan, place or style that cannot be used.
+    Options of all requests: samples (simulated readers, default 20), seed (the same seed gives the same readers), model
+    (by name), progress (blocking: called with the share done, 0..1, and cancels by returning False; else called with a
+    Progress), done (called with the lesion in the scene), failed (called with the error). The consensus comes with every
+    answer. What was there of the same name is replaced, unless somebody edited it; `lesions.undo()` takes a call back.
+
+    Raises the library's errors, complete sentences, for a scan, place or style that cannot be used, and Cancelled; the
+    scene is then as it was.
     """
 
-    def __init__(self, predictor: VolumePredictor | None = None):
-        """predictor: the model to ask; None loads the shipped one when it is first needed."""
-        self._predictor = predictor
+    def __init__(self, client: WorkerClient | None = None, model: str | None = None):
+        """model: by name; None: the one that the worker calls its default."""
+        self.client, self.model = client or WorkerClient(), model
+        self._lesions: Lesions | None = None
 
     @property
-    def predictor(self) -> VolumePredictor:
-        if self._predictor is None:
-            self._predictor = VolumePredictor.from_checkpoint()
-        return self._predictor
+    def lesions(self) -> Lesions:
+        """Those of the application's scene, and undo."""
+        if self._lesions is None or self._lesions.scene is not slicer.mrmlScene:
+            self._lesions = Lesions()
+        return self._lesions
+
+    # -- the worker -------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts the worker, unless it runs; returns at once."""
+        self.client.start()
+
+    def pump(self) -> int:
+        """Delivers what has arrived from the worker; never waits."""
+        return self.client.pump()
+
+    def close(self) -> None:
+        """Ends the worker."""
+        self.client.close()
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """What can be asked, the default model first. Blocks until the worker is ready."""
+        self.client.wait_until_ready()
+        return self.client.hello.models
 
     @property
     def experts(self) -> list[str]:
-        """Names of the reader styles that the model offers."""
-        return self.predictor.experts
+        """Names of the reader styles that the model offers. Blocks until the worker is ready."""
+        self.client.wait_until_ready()
+        return [expert.name for expert in self.client.hello.model(self.model).experts]
 
-    def consensus(self, scan, place, **options) -> Answer:
+    def previews_while_dragging(self, model: ModelInfo | str | None = None) -> bool:
+        """Whether the contour can follow a slider: how long the last preview took to decode; True until one was made."""
+        return self.client.preview_seconds.get(self._model(model).name, 0.0) < FAST_PREVIEW_S
+
+    def unsuitable(self, scan: "slicer.vtkMRMLVolumeNode", model: ModelInfo | str | None = None) -> str:
+        """Why the model's answers on this scan mean little, as a sentence; "" when nothing speaks against it."""
+        return " ".join(modality_warnings(nodes.volume_from_node(scan, copy=False).modality, self._model(model).info))
+
+    # -- one lesion -------------------------------------------------------------------------------------------------
+
+    def lesion(
+        self, scan: "slicer.vtkMRMLVolumeNode", place, model: ModelInfo | str | None = None, seed: int = 0
+    ) -> RemoteLesion:
+        """A place in a scan, to ask for styles one by one; nothing is computed or sent yet, and nothing blocks.
+
+        place: a point list with one point, an ROI, a point (r, a, s), two corners, or {"at": ...} or {"box": ...}; RAS
+        mm. Only the voxels around it are copied. Raises WorkerError while the worker is not ready.
+        """
+        model = self._model(model)
+        volume = nodes.volume_from_node(scan, copy=False)
+        if volume.voxels.shape[0] != model.channels:
+            raise UnsupportedRequest(
+                f"'{volume.source}' has {volume.voxels.shape[0]} channels; {model.name} reads {model.channels}."
+            )
+        wanted = Place.of(volume.grid, **_where(place), source=volume.source)
+        region = Region.around(wanted, volume.grid, model.frame)
+        voxels = compact(region.cut(volume))
+        check_voxels(voxels, volume.source)
+        part = replace(volume, voxels=voxels, grid=region.window)
+        return RemoteLesion(self.client, part, region, model, seed)
+
+    def preview(self, scan, place, style: AskedStyle, ras, *, seed=0, model=None, **callbacks) -> Preview | Task:
+        """One stored slice of one style, the one at a point (RAS mm)."""
+        blocking = self._ready(callbacks)
+        lesion = self.lesion(scan, place, model, seed)
+        if (index := lesion.slice_at(ras)) is None:
+            raise GeometryError("That slice is too far from the lesion; nothing was looked at there.")
+        task = lesion.preview(style, index, **callbacks)
+        return task.wait() if blocking else task
+
+    def understand(self, sentence: str, model: ModelInfo | str | None = None, **callbacks) -> Understood | Task:
+        """How the model reads a sentence, or, in its `error`, why it cannot follow it."""
+        blocking = self._ready(callbacks)
+        task = self.client.understand(sentence, self._model(model).name, **callbacks)
+        return task.wait() if blocking else task
+
+    # -- answers in the scene ---------------------------------------------------------------------------------------
+
+    def consensus(self, scan, place, **options) -> SceneLesion | Segmentation:
         """The population of readers: what most of them include, and where they disagree."""
         return self.segment(scan, place, **options)
 
-    def expert(self, scan, place, name: str, **options) -> Answer:
+    def expert(self, scan, place, name: str, **options) -> SceneLesion | Segmentation:
         """One reader style by its name."""
-        self.predictor.method.expert_index(name)
+        self._ready(options)
+        model = self._model(options.get("model"))
+        if name.lower() not in (known := [expert["name"].lower() for expert in model.info["experts"]]):
+            raise UnsupportedRequest(f"{model.title} knows no expert '{name}'. It knows: {', '.join(known)}.")
         return self.segment(scan, place, [name], **options)
 
-    def prompt(self, scan, place, sentence: str, **options) -> Answer:
+    def prompt(self, scan, place, sentence: str, **options) -> SceneLesion | Segmentation:
         """The outline that a sentence asks for."""
         return self.segment(scan, place, [sentence], **options)
 
-    def interpolate(self, scan, place, first: str, second: str, t: float, **options) -> Answer:
+    def interpolate(self, scan, place, first: str, second: str, t: float, **options) -> SceneLesion | Segmentation:
         """Between two styles, each an expert's name or a sentence; t = 0 is the first, t = 1 the second."""
         return self.segment(scan, place, [(first, second, t)], **options)
 
     def segment(
         self,
         scan: "slicer.vtkMRMLVolumeNode",
-        place: "slicer.vtkMRMLMarkupsNode",
-        styles: Sequence[Style] = (),
+        place,
+        styles: Sequence[AskedStyle] = (),
+        *,
         samples: int = 20,
         seed: int = 0,
-        progress: Progress | None = None,
-    ) -> Answer:
-        """Consensus and any number of styles in one go; the lesion is looked at once. place: a point list or a box."""
-        steps = len(styles) + 2
-        volume = nodes.volume_from_node(scan)
-        lesion = self.predictor.lesion(volume, **_place(place), seed=seed, progress=_part(progress, 0, steps))
-        consensus = lesion.consensus(samples, _part(progress, 1, steps))
-        answers = {
-            _name(style): _ask(lesion, style, samples, _part(progress, step, steps))
-            for step, style in enumerate(styles, 2)
-        }
-        return nodes.add_result_to_scene(LesionResult.of(lesion, consensus, answers), scan)
+        model: ModelInfo | str | None = None,
+        progress: Callable | None = None,
+        **callbacks,
+    ) -> SceneLesion | Segmentation:
+        """Consensus and any number of styles in one go; the lesion is looked at once."""
+        blocking = self._ready(callbacks)
+        lesion = self.lesion(scan, place, model, seed)
+        if not blocking:
+            return Segmentation(lesion, self.lesions, scan, place, styles, samples, progress=progress, **callbacks)
+
+        def report(made: Progress) -> None:
+            if progress is not None and progress(made.share) is False:
+                pending.cancel()
+
+        pending = Segmentation(lesion, self.lesions, scan, place, styles, samples, progress=report)
+        return pending.wait()
+
+    def _ready(self, callbacks: dict) -> bool:
+        """Whether the call blocks, that is, has no callbacks; then the worker is ready when this returns."""
+        if callbacks.get("done") or callbacks.get("failed"):
+            return False
+        self.client.wait_until_ready()
+        return True
+
+    def _model(self, model: ModelInfo | str | None) -> ModelInfo:
+        return model if isinstance(model, ModelInfo) else self.client.model(model or self.model)
 
 
-def _place(node) -> dict:
-    """The node as `at` or `box` of the predictor."""
-    if node.IsA("vtkMRMLMarkupsROINode"):
-        return {"box": nodes.roi_from_node(node)}
-    points = nodes.points_from_node(node)
+def _where(place) -> dict:
+    """A node, point or box as `at` or `box` of Place."""
+    if isinstance(place, dict):
+        return place
+    if not isinstance(place, slicer.vtkMRMLNode):
+        return {"at": place} if np.ndim(place) == 1 else {"box": place}
+    if place.IsA("vtkMRMLMarkupsROINode"):
+        return {"box": nodes.roi_from_node(place)}
+    points = nodes.points_from_node(place)
     if len(points) > 1:
         raise GeometryError(
-            f"'{node.GetName()}' holds {len(points)} points. Give one lesion at a time: a list with a single point."
+            f"'{place.GetName()}' holds {len(points)} points. Give one lesion at a time: a list with a single point."
         )
     return {"at": points[0]}
-
-
-def _name(style: Style) -> str:
-    return style if isinstance(style, str) else "{} to {}, {:g}".format(*style)
-
-
-def _ask(lesion: Lesion, style: Style, samples: int, progress: Progress | None) -> Prediction:
-    if isinstance(style, str):
-        return lesion.style(style, samples, progress)
-    return lesion.between(*style, samples, progress)
-
-
-def _part(progress: Progress | None, step: int, steps: int) -> Progress | None:
-    """Progress of one step as progress of the whole."""
-    return None if progress is None else lambda share: progress((step + share) / steps)

@@ -31,16 +31,26 @@ UNCERTAINTY_COLORS = "Readers who disagree (%)"
 UNCERTAINTY_RAMP = [(0.26, 0.08, 0.45), (0.74, 0.18, 0.53), (0.99, 0.55, 0.33), (1.0, 0.95, 0.68)]  # dark to light
 
 
-def volume_from_node(node: "slicer.vtkMRMLVolumeNode") -> Volume:
+def volume_from_node(node: "slicer.vtkMRMLVolumeNode", copy: bool = True) -> Volume:
     """A scalar or vector volume node -> Volume: a copy of its voxels [C, K, J, I], its IJK-to-RAS as the grid.
 
+    copy False: a view of the node's memory, at once and unchecked; take what is needed of it before anything else
+    happens, because Slicer may edit or free that memory.
     Raises GeometryError when a transform moves the node (the result would land elsewhere than the scan is seen) or its
     axes are not perpendicular, VolumeError when it holds no usable scan.
     """
     _refuse_transform(node)
     voxels = _voxels(node)
-    check_voxels(voxels, node.GetName())
+    if copy:
+        voxels = compact(voxels)
+        check_voxels(voxels, node.GetName())
     return Volume(voxels, _grid(node), _modality(node), node.GetName())
+
+
+def grid_of(node: "slicer.vtkMRMLVolumeNode") -> Grid:
+    """Where the node's voxels are. Raises GeometryError under a transform, or when its axes are not perpendicular."""
+    _refuse_transform(node)
+    return _grid(node)
 
 
 def points_from_node(node: "slicer.vtkMRMLMarkupsFiducialNode") -> list[Point]:
@@ -151,7 +161,7 @@ def _refuse_transform(node) -> None:
 
 
 def _voxels(node) -> np.ndarray:
-    """[C, K, J, I]: a copy, because Slicer may edit or free the node's memory while the library works."""
+    """[C, K, J, I], a view."""
     if node.GetClassName() not in VOLUME_CLASSES:
         kind = node.GetClassName().removeprefix("vtkMRML").removesuffix("Node")
         raise VolumeError(f"'{node.GetName()}' is a {kind}. Choose a scan: a scalar or vector volume.")
@@ -163,7 +173,7 @@ def _voxels(node) -> np.ndarray:
         text = " x ".join(map(str, size))
         raise VolumeError(f"'{node.GetName()}' is a 2-D image ({text}). A scan of several slices is needed.")
     voxels = arrayFromVolume(node)
-    return compact(np.moveaxis(voxels, -1, 0) if voxels.ndim == 4 else voxels[None])
+    return np.moveaxis(voxels, -1, 0) if voxels.ndim == 4 else voxels[None]
 
 
 def _grid(node) -> Grid:

@@ -59,6 +59,17 @@ def host(new_host):
     return new_host()
 
 
+@pytest.fixture
+def bridge(host):
+    """Slicer's Python surroundings on a new scene: load a module and use its panel. What went wrong fails at the end."""
+    pytest.importorskip("PySide6", reason="needs Qt: pip install PySide6-Essentials==6.8.3")
+    from bridge import Bridge
+
+    surroundings = Bridge(host)
+    yield surroundings
+    surroundings.close()
+
+
 @pytest.fixture(autouse=True)
 def vtk_is_silent(capfd):
     """VTK and Slicer report errors on the process's stderr and carry on; here they fail the test."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import slicer
+import vtk
 
 LOGICS = {  # name in slicer.modules -> class; colors first, because the others look it up
     "colors": "vtkSlicerColorLogic",
@@ -21,6 +22,7 @@ class Host:
     """One scene with its application logic. `folder` takes temporary files."""
 
     def __init__(self, folder: Path):
+        self.folder = Path(folder)
         self.scene = slicer.vtkMRMLScene()
         self.application = slicer.vtkSlicerApplicationLogic()
         self.application.SetHomeDirectory(str(folder))
@@ -30,6 +32,8 @@ class Host:
         self.application.SetMRMLScene(self.scene)
         self.scene.SetRootDirectory(str(folder))
         self._enable_scene_files(folder)
+        self.application.SetSliceLogics(vtk.vtkCollection())
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene, True)
         self.logics = {name: self._start(name.title(), getattr(slicer, kind)()) for name, kind in LOGICS.items()}
 
     def publish(self) -> "Host":
@@ -38,6 +42,21 @@ class Host:
         modules = {name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in self.logics.items()}
         slicer.modules = SimpleNamespace(**modules)
         return self
+
+    def slice_logic(self, name: str, orientation: str):
+        """Slicer's logic behind the slice view of this name ("Red"), one for each; "Axial", "Sagittal" or "Coronal"."""
+        logics = self.application.GetSliceLogics()
+        known = [logics.GetItemAsObject(i) for i in range(logics.GetNumberOfItems())]
+        for logic in known:
+            if logic.GetSliceNode().GetName() == name:
+                return logic
+        logic = slicer.vtkMRMLSliceLogic()
+        logic.SetMRMLApplicationLogic(self.application)
+        logics.AddItem(logic)
+        logic.SetMRMLScene(self.scene)
+        logic.AddSliceNode(name)
+        logic.GetSliceNode().SetOrientation(orientation)
+        return logic
 
     def _enable_scene_files(self, folder: Path) -> None:
         """Scenes read their bundles through the cache; without it ReadFromMRB returns False."""

@@ -104,9 +104,9 @@ def assert_described(segmentation):
     looks = {
         "consensus": ("Consensus", (255, 255, 255)),
         "expert_conservative": ("Conservative (smallest)", (86, 180, 233)),
-        "readers_nearly_all": (">=90 % of readers", (240, 228, 66)),
-        "readers_most": ("50-90 % of readers", (204, 121, 167)),
-        "readers_some": ("10-50 % of readers", (0, 114, 178)),
+        "readers_nearly_all": ("Nearly all include (>=90 %)", (240, 228, 66)),
+        "readers_most": ("Most (50-90 %)", (204, 121, 167)),
+        "readers_some": ("Some (10-50 %)", (0, 114, 178)),
     }
     found = segmentation.GetSegmentation()
     for id_, (name, color) in looks.items():

@@ -18,8 +18,9 @@ from rich.progress import track
 
 from MultiRaterSegLib.errors import DataError, MultiRaterSegError
 from MultiRaterSegLib.frame import Frame
-from MultiRaterSegLib.geometry import Grid, Volume, resample
+from MultiRaterSegLib.geometry import Grid, Volume
 from MultiRaterSegLib.method import Expert
+from MultiRaterSegLib.resample import resample
 
 from .image_file import describe, read_image, read_mask
 from .slices import Slices

@@ -1,12 +1,15 @@
 """From what the segments of a sentence say to one value a slot."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...errors import UnsupportedRequest
 from .grammar import read_segment
 from .inheritance import Carried
-from .marks import Mark
+from .marks import THINGS, Mark
+from .refusals import Unclear
 from .segments import Segment, shared_head
+from .told import told
+from .verbs import refers_back
 
 SLOT_OF = {
     "halo": "halo",
@@ -20,7 +23,8 @@ MILD = 1 / 3
 
 @dataclass(frozen=True)
 class Evidence:
-    """One statement about a slot. degree: None when the sentence names none; negated: it stood under a negation."""
+    """One statement about a slot. degree: None when the sentence names none; negated: it stood under a negation;
+    bare: a thing that is only mentioned."""
 
     slot: str
     value: float
@@ -29,20 +33,38 @@ class Evidence:
     negated: bool = False
     moderating: bool = False
     core: bool = False
+    bare: bool = False
 
 
 def collect(segments: list[Segment]) -> list[Evidence]:
     """All statements of a sentence. Raises UnsupportedRequest for one that can be read two ways."""
     carried, marks = Carried(), []
     compares = any(segment.joint == "than" for segment in segments)
-    for segment, following in zip(segments, (*segments[1:], None)):
+    spoken: Mark | None = None
+    for segment, following, manner in zip(segments, (*segments[1:], None), told(segments)):
+        if len(segments) > 1 and any(token.tag == "unchanged" for token in segment.tokens):
+            continue  # 'ground glass as before'
         reading, carried = read_segment(segment, carried, shared_head(segment, following))
+        if spoken and refers_back(reading):
+            marks = [mark for mark in marks if mark.tag != spoken.tag]
+            reading.emit(Mark(spoken.tag, 0, 1.0, reading.negation, reading.governor, reading.sign))
+        spoken = next((mark for mark in reversed(reading.marks) if mark.tag in ("halo", "spicule")), spoken)
+        for mark in reading.marks:
+            mark.told = manner
         if reading.ambiguous:
             raise UnsupportedRequest("'leave' alone can mean in or out: say 'leave out' or 'include'.")
         marks += _with_caution(marks, reading.marks)
-    statements = [evidence for mark in marks for evidence in _statements(mark, compares)]
+    statements = [_as_told(evidence, mark) for mark in marks for evidence in _statements(mark, compares)]
     takes_rim = any(item.slot == "halo" and item.value > 0 for item in statements if not item.weak)
     return [item for item in statements if not (takes_rim and item.core and item.weak)]
+
+
+def _as_told(evidence: Evidence, mark: Mark) -> Evidence:
+    """A complaint asks for the opposite; like an observation, it yields to what is asked for."""
+    if not mark.told:
+        return evidence
+    turned = mark.told == "fault" and not mark.cautioned and mark.governor != "missing"
+    return replace(evidence, value=-evidence.value if turned else evidence.value, weak=True)
 
 
 def _with_caution(earlier: list[Mark], marks: list[Mark]) -> list[Mark]:
@@ -59,7 +81,7 @@ def _statements(mark: Mark, compares: bool) -> list[Evidence]:
     if mark.tag in ("core", "sure"):
         return _about_core(mark)
     governed = mark.governor is not None or mark.negation == -1
-    if mark.tag in ("doubt", "surroundings", "margin") and not governed:
+    if mark.tag in ("doubt", "surroundings", "margin", "layer") and not governed:
         return []
     if mark.tag == "margin" and mark.governor == "follow":
         return []
@@ -73,7 +95,8 @@ def _statements(mark: Mark, compares: bool) -> list[Evidence]:
     elif mark.cautioned and not compares:
         value = -value
     degree = MILD if moderating else mark.degree
-    return [Evidence(_slot(mark), value, degree, mark.weak, mark.negation == -1, moderating)]
+    bare = mark.tag in THINGS and not governed
+    return [Evidence(_slot(mark), value, degree, mark.weak, mark.negation == -1, moderating, bare=bare)]
 
 
 def _slot(mark: Mark) -> str:
@@ -103,7 +126,7 @@ def _about_core(mark: Mark) -> list[Evidence]:
 
 
 def settle(slot: str, statements: list[Evidence], between: bool) -> float | None:
-    """The one value of a slot. Raises UnsupportedRequest where the sentence asks for both poles."""
+    """The one value of a slot. Raises Unclear where the sentence asks for both poles."""
     firm = [item for item in statements if not item.weak] or statements
     if not firm:
         return None
@@ -121,5 +144,5 @@ def _moderated(slot: str, firm: list[Evidence]) -> list[Evidence]:
     """'generous, but not too generous' is slightly generous."""
     kept = [item for item in firm if not item.moderating]
     if len(kept) == len(firm) or len({item.value > 0 for item in kept}) != 1:
-        raise UnsupportedRequest(f"The sentence asks for both ends of '{slot}'.")
+        raise Unclear(f"The sentence asks for both ends of '{slot}'.")
     return [Evidence(slot, kept[0].value, MILD)]

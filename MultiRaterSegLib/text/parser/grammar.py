@@ -8,12 +8,12 @@ becomes a mark unless it governs a thing. A segment without a verb inherits that
 
 from .inheritance import Carried, hand_on
 from .marks import DEGREES, QUALITIES, THINGS, VERBS, Mark
-from .nouns import close_whole, mention, open_whole
-from .phrases import names_things
+from .nouns import close_whole, is_object, mention, open_whole
+from .phrases import is_called_lesion, names_things
 from .qualities import DEGREE_VALUES, grade, qualify
 from .reading import Reading
 from .segments import Segment
-from .verbs import govern, is_particle, miss, move, negate
+from .verbs import govern, is_particle, loses_lesion, miss, move, negate
 from .vocabulary import Token
 
 
@@ -32,7 +32,7 @@ def _read_token(reading: Reading, index: int, token: Token) -> None:
     if (tag in VERBS or tag in QUALITIES) and reading.whole and reading.whole.index == index - 1:
         reading.whole = None  # 'completely smooth', 'fully include': an adverb
     if is_particle(reading, index, token):
-        reading.govern_backwards(1 if tag in ("particle_in", "within") else -1)
+        reading.govern_backwards(1 if tag in ("particle_in", "within") or token.text == "on" else -1)
     elif reading.shifts and tag in ("particle_in", "particle_out"):
         move(reading, index, "shrink" if tag == "particle_in" else "grow")
     elif token.read_as == "part of" and names_things(reading.tokens[index + 1 :]):
@@ -42,10 +42,12 @@ def _read_token(reading: Reading, index: int, token: Token) -> None:
         govern(reading, index, token)
     elif tag in THINGS:
         mention(reading, index, token)
+    elif token.text == "lung" and is_object(reading, index):
+        mention(reading, index, Token(token.text, "surroundings"))
     elif tag in QUALITIES or tag == "average":
         qualify(reading, index, token)
     elif tag in DEGREES:
-        grade(reading, tag)
+        grade(reading, index, tag)
     else:
         _read_small_word(reading, index, token)
     if tag not in ("filler", "determiner", "not"):
@@ -54,8 +56,9 @@ def _read_token(reading: Reading, index: int, token: Token) -> None:
 
 def _read_small_word(reading: Reading, index: int, token: Token) -> None:
     tag = token.tag
-    if tag == "not":
+    if tag in ("not", "not_so"):
         negate(reading, index, token)
+        reading.too = tag == "not_so"
     elif tag == "missing":
         miss(reading, index)
     elif tag in ("beyond", "within"):
@@ -82,9 +85,13 @@ def _finish(reading: Reading) -> None:
     waits = reading.governor in ("include", "exclude") or reading.open_negation
     if waits and not reading.marks and reading.before.waiting:
         reading.govern_backwards(reading.sign)  # 'when in doubt, exclude'
+    if not reading.marks and loses_lesion(reading):
+        reading.emit(Mark("limit", end, reading.sign * reading.contrast(), reading.negation))
     if reading.mode:
         sign = 1.0 if reading.mode == "beyond" else -1.0
         reading.emit(Mark("limit", end, sign, reading.negation, *reading.excluding()))
+    if reading.too and reading.marks:
+        reading.marks[-1].cautioned, reading.amount = not reading.tells_habit, None  # 'the line zigzags too much'
     if reading.amount == -1 and reading.move:
         reading.move.value = -reading.move.value  # 'shrink less'
     elif reading.amount and not reading.marks and all(token.tag for token in reading.tokens):
@@ -95,6 +102,12 @@ def _finish(reading: Reading) -> None:
     if reading.open_negation:
         for mark in reading.things:
             mark.negation = -1 if mark.loose else mark.negation  # 'the halo is not tumour'
+    for mark in reading.things:
+        if mark.governor is None and is_called_lesion(reading.tokens[mark.index + 1 :]):
+            mark.governor = "belong"
+    if any(token.tag == "bad" for token in reading.tokens):
+        for mark in reading.marks:
+            mark.negation = -mark.negation  # 'a border this frayed is not usable'
     if reading.degree is not None and reading.marks and reading.marks[-1].degree is None:
         reading.marks[-1].degree = reading.degree
 

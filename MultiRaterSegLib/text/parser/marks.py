@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-THINGS = {"halo", "spicule", "doubt", "surroundings", "core", "sure", "margin"}
+THINGS = {"halo", "spicule", "doubt", "surroundings", "core", "sure", "margin", "layer"}
 """What can be in or out of the outline."""
 QUALITIES = {"tight": -1, "generous": 1, "small": -1, "large": 1, "inner": -1, "outer": 1, "smooth": -1, "rough": 1}
 SHAPES = {"smooth", "rough"}
-VERBS = {"include": 1, "with": 1, "follow": 1, "hold": 1, "leave": 1, "exclude": -1, "grow": 1, "shrink": -1}
-SOFT = {"with", "hold", "leave"}
+INTAKE = {"include": 1, "with": 1, "follow": 1, "fill": 1, "hold": 1, "leave": 1, "exclude": -1}
+VERBS = INTAKE | {"grow": 1, "shrink": -1}
+SOFT = {"with", "hold", "leave", "belong"}
 """Governors that a later word may overrule: 'keep the halo out', 'with the halo excluded'."""
 HEADS = {"target", "outline", "edge", "part", "person", "margin"}
 """Nouns that a quality can describe."""
@@ -22,6 +23,7 @@ class Mark:
 
     governor: the verb or preposition over it (None: it is only mentioned). mode: "beyond", "within" or "only" before
     it. head: the tag of the noun a quality describes. cautioned: under 'too'. weak: yields to any firm statement.
+    told: "fault" or "seen" where it is said of an outline that exists (told.py).
     """
 
     tag: str
@@ -36,6 +38,7 @@ class Mark:
     cautioned: bool = False
     weak: bool = False
     inherited: bool = False
+    told: str = ""
 
     @property
     def loose(self) -> bool:

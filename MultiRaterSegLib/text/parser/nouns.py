@@ -1,12 +1,16 @@
 """Things that can be in or out of the outline, and 'everything'."""
 
 from .inheritance import inherit
-from .marks import HEADS, Mark
+from .marks import DEGREES, HEADS, Mark
 from .phrases import calls, describes_lesion
 from .reading import Reading
 from .vocabulary import Token
 
+ABSENCE = {"without", "zero", "none", "free of"}
+"""Negations that need no verb of the segment before: 'halo outside, border without spikes'."""
 ENDS = {"ends", "stops", "finishes", "fades", "disappears", "vanishes"}
+BEGINS = {"begins", "starts", "commences", "sets in", "takes over", "kicks in"}
+PLACES = {"of", "at", "along", "on", "in", "near", "around", "surrounding", "beside", "round", "next to", "about"}
 
 
 def mention(reading: Reading, index: int, token: Token) -> None:
@@ -20,9 +24,14 @@ def mention(reading: Reading, index: int, token: Token) -> None:
         return
     value = (reading.amount or 1) * reading.contrast()
     mark = Mark(token.tag, index, value, reading.negation, reading.governor, reading.sign, reading.mode)
-    inherit(mark, reading.joint, reading.before)
-    if token.tag == "spicule" and mark.governor is None and any(m.tag == "smooth" for m in reading.marks):
-        return  # 'smooth the spikes': the object of smoothing
+    if reading.negator not in ABSENCE and not (reading.only and reading.before.negation == -1):
+        inherit(mark, reading.joint, reading.before)
+    if token.tag == "spicule" and _is_smoothed(reading, index, mark):
+        return
+    if token.tag == "spicule" and mark.governor == "fill":
+        mark.governor_sign = -1  # filled notches are gone
+    if token.tag == "doubt" and reading.whole and mark.governor is None:
+        mark.governor = "with"  # 'everything that might be lesion'
     if mark.governor is None and (reading.amount or reading.degree):
         mark.governor = "amount"
     _soften(reading, mark)
@@ -34,11 +43,33 @@ def mention(reading: Reading, index: int, token: Token) -> None:
 
 def _belongs_to_neighbour(reading: Reading, index: int, token: Token) -> bool:
     before, after = reading.tag(index - 1), reading.tag(index + 1)
-    if token.tag == "core":
-        return after == "target" and not reading.mode  # 'the solid nodule' describes it
+    if token.tag == "core":  # 'the solid nodule' describes it
+        return (after == "target" and not reading.mode) or _is_place(reading, index)
     if token.tag == "margin":  # 'hazy margin' is the halo; 'tight margin' has been read
-        return before in ("halo", "core") or any(mark.head == "margin" for mark in reading.marks)
+        described = before in ("halo", "core") or any(mark.head == "margin" for mark in reading.marks)
+        return described or _is_place(reading, index)
+    if token.tag == "layer":  # 'hazy layer', 'a layer of haze'
+        return before in ("halo", "core") or (
+            index + 1 < len(reading.tokens) and reading.tokens[index + 1].text == "of"
+        )
+    if token.tag == "sure" and reading.things and reading.things[-1].tag == "spicule":
+        reading.things[-1].governor = "with"  # 'leave the corners sharp'
+        return True
+    if token.tag == "sure":
+        return after == "spicule"  # 'sharp corners'
     return token.tag == "halo" and after == "spicule"  # 'faint strands'
+
+
+def _is_place(reading: Reading, index: int) -> bool:
+    """'the shadow around the core', 'strands at the margin': where another thing is."""
+    before = [token for token in reading.tokens[:index] if token.tag not in ("determiner", "")]
+    return bool(reading.things) and reading.things[-1].tag in ("halo", "spicule") and before[-1].text in PLACES
+
+
+def _is_smoothed(reading: Reading, index: int, mark: Mark) -> bool:
+    """'smooth the spikes', 'rounded corners': what is smoothed is not followed."""
+    smooth = [other for other in reading.marks if other.tag == "smooth"]
+    return bool(smooth) and (mark.governor is None or smooth[-1].index == index - 1)
 
 
 def _soften(reading: Reading, mark: Mark) -> None:
@@ -51,13 +82,24 @@ def _soften(reading: Reading, mark: Mark) -> None:
         mark.value = 0.0
     if reading.conditional and bare:
         mark.mode = "if"
-    if mark.mode == "within" and any(token.text in ENDS for token in reading.tokens[mark.index + 1 :]):
+    after = {token.text for token in reading.tokens[mark.index + 1 :]}
+    if mark.tag == "halo" and bare and after & BEGINS and (mark.mode or reading.joint == "and"):
+        mark.mode = "within"  # 'stop where the core ends and the haze begins'
+    if mark.tag == "halo" and mark.mode == "within" and after & ENDS:
         mark.mode = "beyond"  # 'stop where the halo ends'
+
+
+def is_object(reading: Reading, index: int) -> bool:
+    """'avoid lung', 'rather than adding lung', not 'in the lung'."""
+    before = [token for token in reading.tokens[:index] if token.tag not in ("determiner", *DEGREES)]
+    return bool(before) and before[-1].tag in ("include", "exclude", "not")
 
 
 def open_whole(reading: Reading, index: int) -> None:
     """'everything', 'all', 'entire' ask for more of the lesion, unless a thing takes them up ('all spicules')."""
-    smoothed = reading.marks and reading.marks[-1].tag == "smooth" and reading.marks[-1].index == index - 1
+    last = reading.marks[-1] if reading.marks else None
+    object_is_next = last and all(token.tag == "determiner" for token in reading.tokens[last.index + 1 : index])
+    smoothed = object_is_next and last.tag == "smooth"
     if not smoothed:  # 'round everything off'
         reading.whole = Mark("whole", index, reading.contrast(), reading.negation, *reading.excluding())
 
@@ -67,6 +109,8 @@ def close_whole(reading: Reading) -> None:
     if reading.whole:
         ahead = reading.tokens[reading.whole.index :]
         noun = next((token.tag for token in ahead if token.tag in HEADS), "")
+        if " " in ahead[0].text:
+            noun = "part"  # 'every voxel', 'any of'
         nothing_left = reading.whole.governor == "exclude" and reading.whole.negation == 1  # 'exclude everything'
         if noun not in ("edge", "person") and not nothing_left:
             reading.emit(reading.whole)

@@ -59,6 +59,14 @@ def calls(tokens: Sequence[Token]) -> bool:
     return any(token.text == "as" or token.text in COPULA for token in tokens)
 
 
+def is_called_lesion(after: Sequence[Token]) -> bool:
+    """'(the haze) is always nodule'."""
+    content = [
+        token for token in after if token.tag != "determiner" and (token.tag not in LIGHT or token.text in COPULA)
+    ]
+    return len(content) > 1 and content[0].text in COPULA and content[1].tag == "target"
+
+
 def describes_lesion(before: Sequence[Token]) -> bool:
     """'The nodule is part-solid', 'there is a halo': what is seen, not yet what is wanted."""
     seen = [token for token in before if token.text in COPULA or token.read_as in HAVING]

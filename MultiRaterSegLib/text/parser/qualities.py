@@ -11,14 +11,14 @@ DEGREE_VALUES = {"mild": 1 / 3, "second": 1 / 3, "third": -1 / 3, "strong": 1.0}
 """'slightly' and 'second smallest' of four readers are a third; the third smallest leans the other way."""
 AMOUNTS = {"minimal", "minimum", "maximal", "maximum", "little", "scant", "ample", "abundant"}
 OBSERVED = {"look", "seem", "appear"}
-TENDENCIES = ("ation", "ing", "ness", "ity", "ism", "recall", "restraint")
+TENDENCIES = ("ation", "ing", "ness", "ity", "ism", "recall", "restraint", "positives", "negatives")
 """Endings of nouns for a quality, which can themselves be increased or reduced: 'less smoothing'."""
 
 
-def grade(reading: Reading, tag: str) -> None:
-    """A degree waits for the next mark."""
+def grade(reading: Reading, index: int, tag: str) -> None:
+    """A degree waits for the next mark. A last 'too' means 'also'."""
     if tag == "too":
-        reading.too = True
+        reading.too = any(token.tag != "filler" for token in reading.tokens[index + 1 :])
     elif tag in ("more", "less"):
         reading.amount = 1 if tag == "more" else -1
     elif tag != "strong" or reading.degree is None:
@@ -33,6 +33,8 @@ def qualify(reading: Reading, index: int, token: Token) -> None:
         return
     if noun == "target" and token.tag in ("small", "large") and token.text.endswith("est"):
         raise UnsupportedRequest(f"'{token.text}' chooses one lesion among others: point at the lesion instead.")
+    if token.tag == "rough" and reading.tag(index + 1) == "spicule":
+        return  # 'the radiating spikes'
     if token.tag not in SHAPES and _describes_thing(reading, index, token, noun):
         return
     if token.tag == "rough" and any(mark.tag == "smooth" for mark in reading.marks):
@@ -46,6 +48,8 @@ def qualify(reading: Reading, index: int, token: Token) -> None:
     if mark.tag == "rough":
         reading.drop_move()
         reading.whole = None
+        if reading.things and reading.things[-1].governor == "leave":
+            reading.things[-1].governor = "with"  # 'leave the corners pointed'
     reading.amount = None
     reading.emit(mark)
 

@@ -7,7 +7,7 @@ from .marks import THINGS, Mark
 from .segments import Segment
 from .vocabulary import Token
 
-HABITS = {"who", "always", "usually", "often", "tends", "typically"}
+HABITS = {"who", "always", "usually", "often", "tends", "typically", "err"}
 
 
 @dataclass
@@ -59,11 +59,15 @@ class Reading:
     def things(self) -> list[Mark]:
         return [mark for mark in self.marks if mark.tag in THINGS]
 
+    @property
+    def tells_habit(self) -> bool:
+        """'Who always draws too large', 'err on the side of too much': no complaint."""
+        return any(token.text in HABITS for token in self.tokens)
+
     def emit(self, mark: Mark) -> None:
-        """Adds a mark with the degree before it. 'A reader who draws too large' is no complaint."""
+        """Adds a mark with the degree before it."""
         mark.degree, self.degree = self.degree, None
-        habit = any(token.text in HABITS for token in self.tokens)
-        mark.cautioned, self.too = self.too and not habit, False
+        mark.cautioned, self.too = self.too and not self.tells_habit, False
         self.open_negation = False
         self.marks.append(mark)
 
@@ -79,14 +83,14 @@ class Reading:
         things = [mark for mark in (*self.before.waiting, *self.marks) if mark.tag in THINGS or mark.tag == "rough"]
         return bool(things) and things[-1].loose
 
-    def govern_backwards(self, sign: int) -> None:
+    def govern_backwards(self, sign: int, governor: str = "after") -> None:
         """A participle or particle after its things: 'the halo and the strands should be left out'."""
         rough = self.marks[-1:] if self.marks and self.marks[-1].tag == "rough" else []
         own = rough or [mark for mark in self.things if mark.loose]
         listed = self.before.waiting if self.joint == "and" or not own else []
         for mark in (*own, *listed):
             if mark.loose:
-                mark.governor, mark.governor_sign, mark.negation = "after", sign, self.negation
+                mark.governor, mark.governor_sign, mark.negation = governor, sign, self.negation
                 mark.inherited = False
         self.governor, self.sign, self.open_negation = "after", sign, False
         self.before.waiting.clear()

@@ -25,7 +25,7 @@ def split(tokens: Sequence[Token]) -> list[Segment]:
     joint, word, current = "stop", "", []
     compares = any(token.tag == "than" for token in tokens)
     for token in (*tokens, Token("", "stop")):
-        if compares and token.text == "rather":
+        if compares and token.text in ("rather", "sooner"):
             continue  # 'rather X than Y' is no degree
         tag = _joint_of(token, current, tokens)
         if tag:

@@ -1,43 +1,63 @@
-"""A sentence as slots, or a refusal: what must not be read as something else is refused before it is read."""
+"""A sentence as slots, or a refusal: read strictly first, then forgivingly."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 from ...errors import UnsupportedRequest
 from ..slots import EXTENT_ONLY, SLOT_NAMES, Slots, Understanding
-from .evidence import collect, settle
-from .marks import DEGREES, HEADS, LIGHT, QUALITIES, THINGS, VERBS
+from .evidence import Evidence, collect, settle
+from .guess import weigh
+from .refusals import Unclear, refuse_dashes, refuse_other_objects, refuse_outright, refuse_strange_words
 from .segments import Segment, split
+from .told import told
 from .vocabulary import Token, stems_of, tokenize
 
-NEED_OBJECTS = {*VERBS, "not", "small", "large", "whole"} - {"follow"}
-"""Tags whose words must be followed by something that is known here."""
-ASKING = {"is", "are", "was", "were", "does", "did", "why"}
 RANK_EXTENT = {"a1": -1.0, "a2": -1 / 3, "a3": 1 / 3, "a4": 1.0}
 
 
 def understand(prompt: str) -> Understanding:
     """How the sentence is read. Raises UnsupportedRequest, without suggestions."""
     tokens = tokenize(prompt)
-    _refuse_foreign(tokens)
-    _refuse_questions(tokens)
+    refuse_outright(tokens)
     segments = split([token for token in tokens if token.tag not in ("slice", "rank")])
-    _refuse_strange_objects(segments)
-    _refuse_dashes(segments)
+    refuse_dashes(segments)
+    refuse_other_objects(segments)
     statements = collect(segments)
+    try:
+        refuse_strange_words(segments)
+        slots, guessed = _strictly(tokens, statements), ()
+    except Unclear as refusal:
+        slots = _forgivingly(tokens, statements, refusal)
+        guessed = (f"A guess, since not every word fits: {refusal}",)
+    return Understanding(prompt, slots, (*guessed, *_notes(slots, tokens, segments)), _not_understood(tokens))
+
+
+def _strictly(tokens: Sequence[Token], statements: Sequence[Evidence]) -> Slots:
     between = any(token.tag == "between" for token in tokens)
-    values = {name: settle(name, [s for s in statements if s.slot == name], between) for name in SLOT_NAMES}
+    return _slots(
+        tokens, {name: settle(name, [s for s in statements if s.slot == name], between) for name in SLOT_NAMES}
+    )
+
+
+def _forgivingly(tokens: Sequence[Token], statements: Sequence[Evidence], refusal: Unclear) -> Slots:
+    values, torn = weigh(statements)
+    if torn or not values:
+        raise refusal
+    return _slots(tokens, values)
+
+
+def _slots(tokens: Sequence[Token], values: dict[str, float | None]) -> Slots:
     ranks = {RANK_EXTENT[token.text] for token in tokens if token.tag == "rank"}
     if any(token.tag == "rank" and before.tag == "not" for before, token in pairwise(tokens)):
         raise UnsupportedRequest("'Not' one reader leaves three others: say which.")
-    values["extent"] = _with_rank(values["extent"], ranks)
+    values = {**values, "extent": _with_rank(values.get("extent"), ranks)}
     slots = Slots(**values, per_slice=bool(ranks) or any(token.tag == "slice" for token in tokens))
     if not slots.said:
         raise UnsupportedRequest(
             "It names nothing that a reader style can change: how tight or generous the outline is, the ground-glass"
             " halo, spiculation, margin, size."
         )
-    return Understanding(prompt, slots, _notes(slots, tokens), _not_understood(tokens))
+    return slots
 
 
 def _with_rank(extent: float | None, ranks: set[float]) -> float | None:
@@ -48,79 +68,16 @@ def _with_rank(extent: float | None, ranks: set[float]) -> float | None:
     return next(iter(asked), None)
 
 
-def _refuse_foreign(tokens: list[Token]) -> None:
-    foreign = [token.text for token in tokens if token.tag == "foreign"]
-    if foreign:
-        raise UnsupportedRequest(f"A reader style cannot answer '{foreign[0]}'.")
-    vague = [token.text for token in tokens if token.tag == "vague"]
-    if vague:
-        raise UnsupportedRequest(f"'{vague[0]}' does not say what should be in and what should be out.")
-
-
-def _refuse_questions(tokens: list[Token]) -> None:
-    """'is it spiculated?' and 'how large is it' ask; 'could you include the halo?' wants."""
-    first, second = (*tokens, Token("", ""), Token("", ""))[:2]
-    if first.text in ASKING or (first.text == "how" and (second.tag in QUALITIES or second.tag in DEGREES)):
-        raise UnsupportedRequest("It is a question; say what the outline should be like.")
-
-
-def _refuse_dashes(segments: list[Segment]) -> None:
-    """'core - halo' takes away, 'tight - halo included' goes on: with a bare thing behind it, a dash can be either."""
-    for segment in segments:
-        tags = {token.tag for token in segment.tokens}
-        governed = tags & {*VERBS, "not", "particle_in", "particle_out"}
-        if segment.word == "–" and segment.tokens[0].tag in THINGS and not governed:
-            raise UnsupportedRequest("A dash can mean 'without' or a pause: say 'without' or 'with'.")
-
-
-def _refuse_strange_objects(segments: list[Segment]) -> None:
-    """An unknown word where the sentence names what to include or exclude, or what to do with it."""
-    governed = False
-    for segment in segments:
-        governs = [i for i, token in enumerate(segment.tokens) if token.tag in NEED_OBJECTS]
-        listed = governed and segment.joint in ("and", "comma", "except", "but") and not governs
-        if segment.joint == "except" or listed:
-            governs.append(-1)
-        for start in governs:
-            strange = _strange_object(segment.tokens[start + 1 :])
-            if strange:
-                raise UnsupportedRequest(f"'{strange}' is not known here.")
-        strange = "" if listed else _strange_verb(segment.tokens)
-        if strange:
-            raise UnsupportedRequest(f"What '{strange}' should do to the outline is not known here.")
-        governed = bool(governs)
-
-
-def _strange_object(tokens: Sequence[Token]) -> str:
-    known = THINGS | HEADS | set(QUALITIES) | {"whole", "average", "core"}
-    strange = ""
-    for token in tokens:
-        if token.tag in known:
-            return ""
-        strange = strange or (token.text if token.tag == "" else "")
-        if token.tag not in LIGHT:
-            break
-    return strange
-
-
-def _strange_verb(tokens: Sequence[Token]) -> str:
-    """'obliterate the halo', 'halo obliteration': an unknown word beside a thing that no known word governs."""
-    if any(token.tag in VERBS or token.tag == "missing" for token in tokens):
-        return ""
-    links = ("determiner", "filler", "preposition")
-    content = [(token, before) for before, token in pairwise((Token("", "stop"), *tokens)) if token.tag not in links]
-    for (word, before), (other, _) in (*pairwise(content), *pairwise(reversed(content))):
-        adjective = before.tag == "determiner" or before.text in ("no", "without")
-        if word.tag == "" and other.tag in THINGS and not adjective:
-            return word.text
-    return ""
-
-
-def _notes(slots: Slots, tokens: list[Token]) -> tuple[str, ...]:
+def _notes(slots: Slots, tokens: list[Token], segments: list[Segment]) -> tuple[str, ...]:
     extent_only = [f"'{name}' can only change the extent of the outline." for name in EXTENT_ONLY if name in slots.said]
     corrected = [f"'{t.text}' was read as '{t.read_as}'." for t in tokens if t.tag and _was_corrected(t)]
     conditions = [f"The condition after '{t.text}' is not checked." for t in tokens if t.tag == "if"]
-    return (*extent_only, *corrected, *conditions)
+    complaints = [
+        f"'{' '.join(token.text for token in segment.tokens)}' was read as a complaint: it asks for the opposite."
+        for segment, manner in zip(segments, told(segments))
+        if manner == "fault"
+    ]
+    return (*extent_only, *corrected, *conditions, *complaints)
 
 
 def _was_corrected(token: Token) -> bool:

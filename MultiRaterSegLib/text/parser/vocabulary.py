@@ -1,19 +1,26 @@
 """Words with a meaning: from a sentence to tagged tokens. The words themselves are in vocabulary.toml."""
 
-import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-NEGATED = re.compile(r"\b(do|does|did|should|would|could|must|need|is|are|was|were|has|have|had)(?:n[' ]?t|'nt)\b")
-TOKEN = re.compile(r"[a-z0-9]+(?:[.,]\d+)?%?|[,.;:!?()+&=%–]")
+from .plain import join_particles, plain_words
+
 SUFFIXES = (
     *(("ies", "y"), ("es", ""), ("s", ""), ("ied", "y"), ("ed", ""), ("ed", "e"), ("ing", ""), ("ing", "e")),
     *(("ily", "y"), ("ly", ""), ("iest", "y"), ("ier", "y"), ("est", ""), ("est", "e"), ("er", ""), ("er", "e")),
 )
 RANKS = {"a1", "a2", "a3", "a4"}
 SHORTEST_CORRECTED = 5
+OPPOSED = {"smooth": "rough", "rough": "smooth", "tight": "generous", "generous": "tight"}
+DERIVED = {
+    **dict.fromkeys(("un", "non"), OPPOSED),
+    "over": dict.fromkeys(("include", "outline", "grow", "large", "follow"), "generous"),
+    "under": dict.fromkeys(("include", "outline", "grow", "large", "follow"), "tight"),
+}
+"""What a prefix makes of a word's tag."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Token:
 
 def tokenize(text: str) -> list[Token]:
     """A sentence as tagged tokens; the longest entry of the vocabulary wins at each place."""
-    words = TOKEN.findall(_plain(text))
+    words = join_particles(plain_words(text), _tag_of)
     tokens, position = [], 0
     while position < len(words):
         length, token = _match(words, position)
@@ -36,18 +43,17 @@ def tokenize(text: str) -> list[Token]:
     return tokens
 
 
-def _plain(text: str) -> str:
-    """Lower case, no contractions, no hyphens inside words; signs before a word become words."""
-    text = text.lower().replace("’", "'").replace("‐", "-").replace("‑", "-")
-    text = re.sub(r"\bcan(?:not|'?t)\b", "can not", text)
-    text = re.sub(r"\bwon'?t\b", "will not", text)
-    text = re.sub(r"\b(incl|excl|approx|vs|resp|i\.e|e\.g)\.", r"\1", text)
-    text = NEGATED.sub(r"\1 not", text)
-    text = re.sub(r"'(?:re|s|m|ve|d|ll)\b", "", text)
-    text = re.sub(r"\bw/o\b", "without", re.sub(r"\bw/(?!\w*o\b)", "with ", text))
-    text = re.sub(r"(?<![\w)])[-−](?=[a-z])", " minus ", text)
-    text = re.sub(r"\s[-–—−]\s|[–—]", " – ", text)
-    return re.sub(r"(?<=\w)[-−'](?=\w)", " ", text).replace("/", " or ")
+def _tag_of(words: Sequence[str]) -> str:
+    """The tag of the entry that just these words form, inflected or not."""
+    return _tag_of_phrase(" ".join(words))
+
+
+@cache
+def _tag_of_phrase(phrase: str) -> str:
+    words = phrase.split()
+    first, *rest = [stems_of(word) for word in words]
+    listed = (item for start in first for item in entries().get(start, ()) if len(item[0]) == len(words))
+    return next((tag for entry, tag in listed if all(part in stem for part, stem in zip(entry[1:], rest))), "")
 
 
 def _match(words: list[str], position: int) -> tuple[int, Token]:
@@ -67,7 +73,10 @@ def _match(words: list[str], position: int) -> tuple[int, Token]:
     if first in RANKS:
         return 1, Token(first, "rank", first)
     if any(letter.isdigit() for letter in first) or "%" in first:
-        return 1, Token(first, "foreign")
+        return 1, Token(first, "amount")
+    derived = _derived(first)
+    if derived:
+        return 1, Token(first, derived, first)
     corrected = _correct(first)
     return 1, Token(first, single_words()[corrected] if corrected else "", corrected)
 
@@ -88,6 +97,16 @@ def stems_of(word: str) -> tuple[str, ...]:
             if not ending and stem[-1] == stem[-2]:
                 stems.append(stem[:-1])
     return tuple(stems)
+
+
+@cache
+def _derived(word: str) -> str:
+    """The tag of a word made from a known one: 'unpolished', 'non-smooth', 'overmarked', 'underfill' ("" if none)."""
+    for prefix, tags in DERIVED.items():
+        if word.startswith(prefix):
+            found = {single_words().get(stem, "") for stem in stems_of(word.removeprefix(prefix))} - {""}
+            return tags.get(found.pop(), "") if len(found) == 1 else ""
+    return ""
 
 
 @cache
@@ -124,9 +143,23 @@ def single_words() -> dict[str, str]:
 
 
 @cache
+def _by_initial() -> dict[str, list[str]]:
+    """{first letter: words that a slip may be corrected to}."""
+    index: dict[str, list[str]] = {}
+    for word in single_words():
+        if len(word) >= SHORTEST_CORRECTED - 1:
+            index.setdefault(word[0], []).append(word)
+    return index
+
+
+@cache
 def _correct(word: str) -> str:
     """The word of the vocabulary a single slip away ('' if none, or if they differ in meaning)."""
-    near = [known for known in single_words() for form in (word, word.removesuffix("s")) if _one_slip(form, known)]
+    near = [
+        known
+        for known in _by_initial().get(word[0], ())
+        if _one_slip(word, known) or _one_slip(word.removesuffix("s"), known)
+    ]
     return near[0] if len({single_words()[known] for known in near}) == 1 else ""
 
 

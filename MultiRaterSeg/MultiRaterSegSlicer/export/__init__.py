@@ -1,0 +1,1 @@
+"""A lesion leaves the scene: segmentation files, DICOM and the report."""

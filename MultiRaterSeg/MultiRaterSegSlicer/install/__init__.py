@@ -1,0 +1,1 @@
+"""Installing what the worker needs, through Slicer's own means."""

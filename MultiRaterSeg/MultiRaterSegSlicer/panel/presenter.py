@@ -1,0 +1,369 @@
+"""The panel without its widgets: what each press does, and what is to be seen afterwards."""
+
+from pathlib import Path
+from typing import Protocol
+
+from MultiRaterSegLib.errors import GeometryError, MultiRaterSegError
+
+from ..i18n import _
+from ..nodes import grid_of, points_from_node, roi_from_node
+from ..scene import map
+from ..scene.lesions import SceneLesion
+from ..scene.spots import jump_to
+from .engine import Engine
+from .facts import Facts
+from .jobs import Job, Jobs
+from .places import BOX, Places
+from .review import Review
+from .session import Session
+from .show import state_of
+from .state import Busy, Button, PanelState
+from .steer import Steer
+from .views import first_scan
+
+
+class Window(Protocol):
+    """What the panel needs of the widgets."""
+
+    def show(self, state: PanelState) -> None: ...
+    def show_busy(self, busy: Busy | None) -> None: ...
+    def open_editor(self, node) -> None: ...
+    def show_table(self, node) -> None: ...
+    def install(self) -> None: ...
+
+
+class Panel:
+    """The five steps for one scene. All calls return at once; `tick` is called by a timer and delivers what came."""
+
+    def __init__(self, logic, window: Window):
+        self.logic, self.window = logic, window
+        self._stale, self._facts = True, None
+        self._meaningless_but_wanted: set[tuple[str, str]] = set()
+        self.session = Session(logic, self._changed)
+        self.jobs = Jobs(self.session, window.show_busy)
+        self.engine = Engine(self.session, window.show_busy, window.install)
+        self.steer = Steer(self.session, self.jobs)
+        self.review = Review(self.session, window.open_editor)
+        self.places = Places(self.placed, self._changed)
+        self._stop_watching = lambda: None
+        self.read_scene()
+
+    # -- life
+
+    def opened(self) -> None:
+        """The person came to the panel: the worker starts, so that the model is there when the point is."""
+        if self.session.volume is None:
+            self.choose_volume(first_scan(self.session.scene))
+        self.engine.start()
+        self._changed()
+
+    def tick(self) -> None:
+        """Delivers the worker's answers and shows what changed since."""
+        if self._scene_is_new:
+            self.read_scene()
+        self.places.deliver()
+        self.logic.pump()
+        self.show_changes()
+
+    def show_changes(self) -> None:
+        if self._stale:
+            self._stale = False
+            self.window.show(state_of(self))
+
+    @property
+    def facts(self) -> Facts:
+        """Of the chosen lesion, read again only when something in the scene changed."""
+        if self._facts is None:
+            self._facts = Facts.of(self.session.lesion)
+        return self._facts
+
+    def scene_closing(self) -> None:
+        """Stops everything; from here on nothing of this scene is touched."""
+        self._stop_watching()
+        self._stop_watching = lambda: None
+        self.places.forget()
+        self.steer.forget()
+        self.jobs.forget()
+        self.engine.forget()
+
+    def scene_opened(self) -> None:
+        """A new or loaded scene is there; it is read at the next tick, when Slicer has sorted its nodes."""
+        self._scene_is_new = True
+
+    def read_scene(self) -> None:
+        """Continues with what the scene holds."""
+        self.scene_closing()
+        self._scene_is_new = False
+        self.session.read_scene()
+        self._facts = None
+        self._stop_watching = self.session.lesions.observe(self._lesions_changed)
+        if self.session.lesion is None:
+            self._choose_lesion_of_volume()
+        self._changed()
+
+    def close(self) -> None:
+        self.scene_closing()
+        self.logic.close()
+
+    # -- 1. Input
+
+    def choose_volume(self, node) -> None:
+        if node is not self.session.volume:
+            self.session.parameters.volume = node
+            self._choose_lesion_of_volume()
+
+    def choose_model(self, name: str) -> None:
+        self.session.parameters.model = name
+        self._changed()
+
+    def choose_lesion(self, label: str) -> None:
+        self._select(label)
+        lesion = self.session.lesion
+        if lesion is not None:
+            jump_to(self.session.scene, _middle(lesion.place_node, lesion.place))
+        if map.shown_map(self.session.scene):
+            self.show_map(True)
+        self._changed()
+
+    def place_point(self, on: bool) -> None:
+        """Begins or stops placing; the click arrives in `placed`."""
+        self._place(on, lambda: self.places.place_point(self.session.parameters.place))
+
+    def place_box(self, on: bool) -> None:
+        self._place(on, self.places.place_box)
+
+    def choose_box(self, node) -> None:
+        """A box that is in the scene already; its lesion, or a new one."""
+        if node is None:
+            return
+        known = self.session.lesions.of_box(node)
+        if known is not None:
+            self.choose_lesion(known.label)
+        elif self.session.volume is not None:
+            self.placed(node)
+
+    def placed(self, node, n: int = 0) -> None:
+        """A point or a box was given: it is a lesion, unless it lies on one that is known; then the person is asked."""
+        try:
+            ras = _middle(node, None, n)
+            self._check_inside(ras)
+        except MultiRaterSegError as error:
+            _take_back(node, n)
+            self.session.fail(error)
+            return
+        if not node.IsA(BOX):
+            self.session.parameters.place = node
+        known = self.session.lesions.at(self.session.volume, ras)
+        if known is None:
+            self._new_lesion(node, n)
+            return
+
+        def same() -> None:
+            self.session.quiet()
+            _take_back(node, n)
+            self.choose_lesion(known.label)
+
+        def other() -> None:
+            self.session.quiet()
+            self._new_lesion(node, n)
+
+        text = _("This place lies on {label}, which is outlined already. Is it another lesion?")
+        buttons = Button(_("Another lesion"), other), Button(_("Same as {label}").format(label=known.label), same)
+        self.session.say(text.format(label=known.label), "warning", *buttons)
+
+    # -- 2. Consensus and 3. Reader styles
+
+    def set_samples(self, count: int) -> None:
+        self.session.parameters.samples = count
+
+    def set_compute_on_place(self, on: bool) -> None:
+        self.session.parameters.compute_on_click = on
+
+    def compute(self) -> None:
+        """The consensus of the chosen lesion."""
+        self._ask_for(None)
+
+    def cancel(self) -> None:
+        self.engine.forget()
+        self.jobs.cancel()
+
+    def tick_row(self, name: str, on: bool) -> None:
+        """Shows or hides an outline; one that was not computed yet is computed."""
+        lesion = self.session.lesion
+        if lesion is not None and lesion.has(name):
+            lesion.set_visible(name, on)
+        elif on:
+            self._ask_for(None if name == "consensus" else name)
+        self._changed()
+
+    def all_styles(self) -> None:
+        """Every reader style that is not there yet, one after the other."""
+
+        def ask() -> None:
+            for expert in self.session.model.experts:
+                if not self.session.lesion.has(expert.name):
+                    self._ask_for(expert.name)
+
+        self.engine.when_ready(ask)
+
+    def show_bands(self, on: bool) -> None:
+        if self.session.lesion is not None:
+            self.session.lesion.set_visible("bands", on)
+            self._changed()
+
+    def show_map(self, on: bool) -> None:
+        """The continuous map as the foreground, or what was there before."""
+        parameters, lesion = self.session.parameters, self.session.lesion
+        parameters.map_on = on
+        map.hide_map(self.session.scene)
+        if on and lesion is not None and lesion.map_node is not None and not self.session.hidden:
+            map.show_map(lesion.map_node, parameters.map_opacity)
+        self._changed()
+
+    def go_to(self, ras) -> None:
+        jump_to(self.session.scene, ras)
+
+    def open_table(self) -> None:
+        self.window.show_table(self.session.lesion.numbers_node)
+
+    def undo(self) -> None:
+        """Removes exactly what the last action made."""
+        if self.session.lesions.can_undo:
+            self.session.say(self.session.lesions.undo(), "info", self.session.close_button())
+
+    # -- 5. Review, Advanced
+
+    def decide(self, key: str, state: str, note: str) -> None:
+        self.review.decide(key, state, note)
+        self.reveal()
+
+    def export(self, form: str, path: Path) -> None:
+        self.review.export(form, path)
+
+    def set_blind(self, on: bool) -> None:
+        self.session.parameters.blind_review = on
+        self.session.revealed.clear()
+        self._hide_or_show()
+
+    def reveal(self) -> None:
+        """Ends the blind review of the chosen lesion."""
+        if self.session.lesion is not None:
+            self.session.revealed.add(self.session.lesion.label)
+        self._hide_or_show()
+
+    def installed(self) -> None:
+        """Something was installed: the worker looks again."""
+        self.engine.restart()
+
+    # -- how
+
+    def _changed(self) -> None:
+        self._stale = True
+
+    def _lesions_changed(self) -> None:
+        """A result came or went: what is shown follows."""
+        self._facts = None
+        self.show_map(self.session.parameters.map_on)
+        self._hide_or_show()
+
+    def _hide_or_show(self) -> None:
+        lesion = self.session.lesion
+        if lesion is not None and (self.session.hidden or self.session.parameters.blind_review):
+            for node in (lesion.styles_node, lesion.agreement_node):
+                if node is not None:
+                    node.SetDisplayVisibility(not self.session.hidden)
+        self._changed()
+
+    def _select(self, label: str) -> None:
+        self.steer.discard()
+        self.session.parameters.lesion = label
+        self._facts = None
+        self._changed()
+
+    def _choose_lesion_of_volume(self) -> None:
+        volume = self.session.volume
+        known = self.session.lesions.all(volume) if volume is not None else []
+        self._select(known[-1].label if known else "")
+
+    def _place(self, on: bool, begin) -> None:
+        if not on:
+            self.places.stop()
+        elif self.session.volume is None:
+            self.session.say(_("Choose a volume first."), "error")
+        else:
+            self.session.quiet()
+            begin()
+        self._changed()
+
+    def _check_inside(self, ras) -> None:
+        volume = self.session.volume
+        if volume is None:
+            raise GeometryError(_("Choose a volume first."))
+        if not grid_of(volume).contains(ras):
+            raise GeometryError(_("This place is outside '{name}'.").format(name=volume.GetName()))
+
+    def _new_lesion(self, node, n: int) -> None:
+        lesion = self.session.lesions.add(self.session.volume, node, n)
+        if not node.IsA(BOX):
+            node.SetNthControlPointLabel(n, lesion.label)
+        self._select(lesion.label)
+        if self.session.parameters.compute_on_click:
+            self.compute()
+
+    def _ask_for(self, style: str | None) -> None:
+        lesion = self.session.lesion
+        if lesion is None:
+            self.session.say(_("Place a point on the lesion first."), "error")
+            return
+        self.session.message = None
+        self.engine.when_ready(lambda: self._if_suitable(lesion, lambda: self.jobs.ask(self._job(lesion, style))))
+
+    def _job(self, lesion: SceneLesion, style: str | None) -> Job:
+        titles = {expert.name: expert.title for expert in self.session.model.experts}
+        title = _("Consensus") if style is None else titles.get(style, f'"{style}"')
+        return Job(lesion, style, _("{title} of {label}").format(title=title, label=lesion.label))
+
+    def _if_suitable(self, lesion: SceneLesion, go) -> None:
+        """Goes on at once, or after the person insists, where the model was made for other scans."""
+        model = self.session.model
+        key = (lesion.volume_node.GetID(), model.name)
+        warning = self.logic.unsuitable(lesion.volume_node, model)
+        if not warning or key in self._meaningless_but_wanted:
+            go()
+            return
+
+        def insist() -> None:
+            self._meaningless_but_wanted.add(key)
+            self.session.quiet()
+            go()
+
+        def give_up() -> None:
+            self.session.quiet()
+            self._drop_empty(lesion)
+
+        self.session.say(warning, "warning", Button(_("Cancel"), give_up), Button(_("Try anyway"), insist))
+
+    def _drop_empty(self, lesion: SceneLesion) -> None:
+        """A lesion that nothing was computed for goes, with its point."""
+        node, point = lesion.place_node, lesion.place.get("at")
+        if not self.session.lesions.discard(lesion):
+            return
+        if point is not None:
+            for n in reversed(range(node.GetNumberOfControlPoints())):
+                if node.GetNthControlPointLabel(n) == lesion.label:
+                    node.RemoveNthControlPoint(n)
+        self._choose_lesion_of_volume()
+
+
+def _middle(node, place=None, n: int = 0):
+    """Where a point or a box is, RAS mm."""
+    if node.IsA(BOX):
+        low, high = roi_from_node(node)
+        return tuple((a + b) / 2 for a, b in zip(low, high))
+    return place["at"] if place else points_from_node(node)[n]
+
+
+def _take_back(node, n: int) -> None:
+    """Removes a point that was not wanted; a box stays, it may serve other purposes."""
+    if not node.IsA(BOX):
+        node.RemoveNthControlPoint(n)

@@ -1,0 +1,111 @@
+"""What is to be seen: the scene, the settings and the worker as one PanelState."""
+
+from typing import TYPE_CHECKING
+
+from MultiRaterSegLib.segments import CONSENSUS_COLOR, EXPERT_COLORS
+
+from ..i18n import _
+from ..scene.tables import Row
+from .facts import Facts
+from .state import Button, Choice, Message, PanelState, StyleRow
+from .words import number_words, range_words, volume_words
+
+if TYPE_CHECKING:
+    from .presenter import Panel
+    from .session import Session
+
+
+def state_of(panel: "Panel") -> PanelState:
+    session = panel.session
+    parameters, lesion, model = session.parameters, session.lesion, session.model
+    known = session.lesions.all(session.volume) if session.volume is not None else []
+    facts = Facts({}) if session.hidden else panel.facts
+    return PanelState(
+        message=session.message or _blind_message(panel),
+        installed=panel.engine.installed,
+        has_volume=session.volume is not None,
+        has_result=bool(panel.facts.rows),
+        can_compute=lesion is not None,
+        busy=panel.jobs.busy or panel.engine.starting,
+        models=tuple(Choice(model.name, model.title or model.name) for model in session.models),
+        model=model.name if model else "",
+        model_note=_model_note(session),
+        lesions=tuple(Choice(lesion.label, _lesion_title(lesion)) for lesion in known),
+        lesion=lesion.label if lesion else "",
+        samples=parameters.samples,
+        compute_on_place=parameters.compute_on_click,
+        consensus=_consensus_words(facts, lesion),
+        warnings=facts.warnings,
+        map_on=parameters.map_on,
+        bands_shown=lesion is not None and lesion.visible("bands"),
+        rows=_rows(panel, facts),
+        order_note=facts.order_note,
+        spots=facts.spots,
+        has_table=lesion is not None and lesion.numbers_node is not None and not session.hidden,
+        steer=panel.steer.state,
+        contours=facts.contours,
+        review=facts.reviews,
+        undo=session.lesions.undo_title,
+        blind=parameters.blind_review,
+        hidden=session.hidden,
+        engine=panel.engine.words,
+        history=tuple(parameters.prompt_history),
+    )
+
+
+def _blind_message(panel: "Panel") -> Message | None:
+    if not panel.session.hidden or not panel.facts.rows:
+        return None
+    text = _("Blind review: the outlines of {label} are hidden. Draw your own, then reveal them.")
+    label = panel.session.lesion.label
+    return Message("info", text.format(label=label), (Button(_("Reveal"), panel.reveal),))
+
+
+def _model_note(session: "Session") -> str:
+    model = session.model
+    if model is None:
+        return ""
+    trained = _("Trained on {what}.").format(what=model.trained_for) if model.trained_for else ""
+    prompts = _("Follows sentences.") if model.follows_prompts else _("Does not follow sentences.")
+    chosen = session.parameters.model
+    missing = "" if model.name == chosen else _("'{name}' is not installed here.").format(name=chosen)
+    return " ".join(part for part in (missing, trained, prompts) if part)
+
+
+def _lesion_title(lesion) -> str:
+    return lesion.label + (" · " + _("box") if "box" in lesion.place else "")
+
+
+def _rows(panel: "Panel", facts: Facts) -> tuple[StyleRow, ...]:
+    """Consensus, the reader styles in their order whether computed or not, then sentences and what lies between."""
+    lesion, model = panel.session.lesion, panel.session.model
+    asked = panel.jobs.asked(lesion) if lesion else set()
+    offered = {}
+    if model is not None:
+        offered["consensus"] = (_("Consensus"), CONSENSUS_COLOR)
+        offered |= {expert.name: (expert.title, color) for expert, color in zip(model.experts, EXPERT_COLORS)}
+    names = [*offered, *(name for name in facts.rows if name not in offered)]
+    return tuple(
+        _computed(facts.rows[name], lesion.visible(name), name in asked)
+        if name in facts.rows
+        else _offered(name, *offered[name], name in asked)
+        for name in names
+    )
+
+
+def _computed(row: Row, shown: bool, asked: bool) -> StyleRow:
+    title = row.title + (" · " + _("edited") if row.edited else "")
+    volume = f"{row.volume.median:.2f}\n{range_words(row.volume)}"
+    agreement = ("", "") if row.name == "consensus" else (number_words(row.dice, 2), number_words(row.hd95_mm, 1))
+    return StyleRow(row.name, title, row.color, shown, True, _("computing…") if asked else volume, *agreement)
+
+
+def _offered(name: str, title: str, color: str, asked: bool) -> StyleRow:
+    return StyleRow(name, title, color, asked, False, _("computing…") if asked else "")
+
+
+def _consensus_words(facts: Facts, lesion) -> str:
+    row = facts.rows.get("consensus")
+    if row is None:
+        return ""
+    return _("{label}: {volume} mL (median, 5-95 %)").format(label=lesion.label, volume=volume_words(row.volume))

@@ -1,0 +1,108 @@
+"""A prediction as text: how a lesion's answers, every simulated reader included, stay with the scene.
+
+Segments show the majority; volumes' ranges, bands and reports need the samples. Packed they take some ten kilobytes.
+"""
+
+import base64
+import json
+import zlib
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+
+from MultiRaterSegLib.geometry import Grid
+from MultiRaterSegLib.prediction import Prediction
+
+KEPT = 32  # records of a few MB each that stay unpacked
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One answer of a lesion. segment: the id that shows it. bands: ids by band, of the consensus. order: 0, 1, ..."""
+
+    name: str
+    segment: str
+    prediction: Prediction
+    order: int
+    bands: dict[str, str] = field(default_factory=dict)
+
+    def to_text(self) -> str:
+        made = self.prediction
+        packed = zlib.compress(np.packbits(made.samples).tobytes(), 1)
+        text = json.dumps(
+            {
+                "name": self.name,
+                "segment": self.segment,
+                "order": self.order,
+                "bands": self.bands,
+                "title": made.title,
+                "warnings": made.warnings,
+                "provenance": made.provenance,
+                "grid": _to_lists(made.grid),
+                "reference": _to_lists(made.reference),
+                "count": len(made.samples),
+                "samples": base64.b64encode(packed).decode(),
+            }
+        )
+        _remember(text, self)
+        return text
+
+
+_known: OrderedDict[str, Record] = OrderedDict()  # the newest last
+
+
+def _remember(text: str, record: Record) -> None:
+    _known[text] = record
+    _known.move_to_end(text)
+    while len(_known) > KEPT:
+        _known.popitem(last=False)
+
+
+def record_from_text(text: str) -> Record:
+    """The same text gives the same object, so that what was worked out about it need not be worked out again."""
+    if text not in _known:
+        _remember(text, _unpacked(text))
+    _known.move_to_end(text)
+    return _known[text]
+
+
+def _unpacked(text: str) -> Record:
+    content = json.loads(text)
+    grid, reference = (Grid(tuple(shape), affine) for shape, affine in (content["grid"], content["reference"]))
+    packed = np.frombuffer(zlib.decompress(base64.b64decode(content["samples"])), np.uint8)
+    shape = (content["count"], *grid.shape)
+    samples = np.unpackbits(packed, count=int(np.prod(shape))).view(bool).reshape(shape)
+    prediction = Prediction(
+        samples, grid, reference, content["title"], tuple(content["warnings"]), content["provenance"]
+    )
+    return Record(content["name"], content["segment"], prediction, content["order"], content["bands"])
+
+
+def turned(record: Record, scan: Grid) -> Record:
+    """The record on the voxels of the scan as it is stored now: Slicer turns left-handed scans round when it loads them.
+    A record of other voxels (the scan was resampled) is returned as it is."""
+    if record.prediction.reference.same_as(scan, tolerance_mm=1e-3):
+        return record
+    return _turned(record, scan.shape, scan.affine.tobytes())
+
+
+@lru_cache(maxsize=KEPT)
+def _turned(record: Record, shape: tuple[int, int, int], affine: bytes) -> Record:
+    made, scan = record.prediction, Grid(shape, np.frombuffer(affine).reshape(4, 4))
+    steps = np.linalg.inv(scan.affine[:3, :3]) @ made.reference.affine[:3, :3]
+    axes = np.rint(steps)
+    if not np.allclose(steps, axes, atol=1e-3) or not np.array_equal(np.abs(axes).sum(0), (1, 1, 1)):
+        return record
+    ends = scan.to_ijk(made.grid.to_ras([(0, 0, 0), made.grid.size_ijk - 1]))
+    grid = scan.crop(np.rint(ends.min(0)), np.rint(ends.max(0)))
+    source = np.abs(axes).argmax(1)  # of i, j, k of the scan, which axis of the record it is
+    order = [1 + 2 - source[axis] for axis in (2, 1, 0)]
+    flips = tuple(slice(None, None, int(axes[axis, source[axis]])) for axis in (2, 1, 0))
+    samples = np.ascontiguousarray(made.samples.transpose(0, *order)[(slice(None), *flips)])
+    return replace(record, prediction=replace(made, samples=samples, grid=grid, reference=scan))
+
+
+def _to_lists(grid: Grid) -> tuple[tuple[int, ...], list]:
+    return grid.shape, grid.affine.tolist()

@@ -1,0 +1,116 @@
+"""What is told about an outline that exists, not asked of the next one: complaints, observations, questions."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from .marks import DEGREES, QUALITIES, VERBS
+from .segments import Segment
+from .vocabulary import Token
+
+ASKING = {"is", "are", "was", "were", "does", "did", "why", "which"}
+OPEN_QUESTIONS = {"what", "where", "who"}
+COPULA = {"is", "are", "was", "were", "have", "has", "had", "do", "does", "did"}
+MODAL = {"can", "could", "should", "shall", "must", "may", "might", "will", "would", "need", "ought", "do", "to"}
+PAST = {"was", "were", "been", "had", "got"}
+EARLIER = {"last", "previous", "earlier", "before", "previously", "originally"}
+SPILLING = {
+    "swell",
+    "bleed",
+    "spill",
+    "spill over",
+    "leak",
+    "leak out",
+    "overflow",
+    "overrun",
+    "overshoot",
+    "undershoot",
+}
+SPILLING |= {f"{verb} into" for verb in ("bleed", "spill", "leak", "creep", "intrude", "cut")}
+SPILLING |= {"fall short", "fall short of", "encroach", "encroach on", "cut across", "cut through"}
+SPILLING |= {f"{verb} over" for verb in ("glide", "skate", "run")}
+"""Verbs that nobody asks for: an outline that bleeds, spills or falls short is a complaint."""
+DRAWN = {"outline", "edge"}
+SEEMING = {"look", "seem", "appear", "feel"}
+"""'It looks bloated', 'the line seems ragged': nobody speaks so of what should stay."""
+
+
+def asks(tokens: Sequence[Token]) -> bool:
+    """'is it spiculated', 'how large is it', 'what are those spikes doing'; 'could you ...' is a wish."""
+    first, second = (*tokens, Token("", ""), Token("", ""))[:2]
+    if first.text == "how":
+        return second.tag in QUALITIES or second.tag in DEGREES
+    return first.text in ASKING or (first.text in OPEN_QUESTIONS and second.text in COPULA)
+
+
+def told(segments: Sequence[Segment]) -> list[str]:
+    """Of each segment: "fault" (the opposite is wanted), "seen" or "question" (yields to any request), "" (a request)."""
+    manners: list[str] = []
+    question = False
+    for segment, following in zip(segments, (*segments[1:], None)):
+        if segment.joint == "stop":
+            question = asks(segment.tokens)
+        manner = "question" if question else _manner(segment.tokens)
+        if not manner and segment.joint == "and" and manners and _has_no_subject(segment):
+            manner = manners[-1]
+        if not manner and following and following.joint == "stop" and _is_described(segment.tokens):
+            manner = "fault"
+        manners.append(manner)
+    return manners
+
+
+def _manner(tokens: Sequence[Token]) -> str:
+    words = {word for token in tokens for word in token.text.split()}
+    if words & MODAL:
+        return ""
+    acts = [token for token in tokens if token.tag in VERBS or token.tag in QUALITIES]
+    overdone = bool(words & COPULA) and any(
+        t.text.endswith("ed") and t.text.startswith(("over", "under")) for t in acts
+    )
+    spilt = overdone or any(token.read_as in SPILLING and token.text != token.read_as for token in acts)
+    passive = bool(words & PAST) and any(token.tag in ("include", "exclude", "follow") for token in tokens)
+    if spilt or passive or _seems(tokens) or _starts_with_you(tokens) or (words & EARLIER and "you" in words):
+        return "fault"
+    return "seen" if _states(tokens) else ""
+
+
+def _starts_with_you(tokens: Sequence[Token]) -> bool:
+    """'you cut off the rim', 'you have included it', not 'you, please'."""
+    words = " ".join(token.text for token in tokens).split()
+    return words[0] == "you" and len(words) > 1
+
+
+def _seems(tokens: Sequence[Token]) -> bool:
+    """'it looks bloated', 'the border seems ragged', not 'make it look ragged'."""
+    for index, token in enumerate(tokens):
+        if token.text.removesuffix("s") in SEEMING and token.text.endswith("s"):
+            subject = tokens[:index]
+            return any(t.tag in DRAWN or t.text in ("it", "this", "that") for t in subject) and _is_quality(
+                tokens[index:]
+            )
+    return False
+
+
+def _is_described(tokens: Sequence[Token]) -> bool:
+    """'The line is dull. Make it ...'"""
+    words = [token for token in tokens if token.tag != "determiner"]
+    return len(words) > 2 and words[0].tag in DRAWN and words[1].text in ("is", "are") and words[2].tag in QUALITIES
+
+
+def _is_quality(tokens: Sequence[Token]) -> bool:
+    return any(token.tag in QUALITIES or token.tag in ("grow", "shrink") for token in tokens)
+
+
+def _states(tokens: Sequence[Token]) -> bool:
+    """'the line glides over the strands': a drawn thing is the subject of a finite verb."""
+    if tokens[0].text == "it" and any(token.text in ("has", "takes", "covers") for token in tokens[1:3]):
+        return True
+    subject = False
+    for before, token in pairwise((Token("", ""), *tokens)):
+        if subject and token.tag in VERBS and token.text.split()[0].endswith("s"):
+            return before.tag in DRAWN or before.tag == "filler"
+        subject = subject or token.tag in DRAWN
+    return False
+
+
+def _has_no_subject(segment: Segment) -> bool:
+    return not any(token.text in ("i", "we", "please") for token in segment.tokens)

@@ -1,0 +1,49 @@
+"""What a model says of itself, in a form that travels to a process without torch."""
+
+from dataclasses import asdict, dataclass
+
+from ..expert import Expert, offered
+from ..frame import Frame
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """name: what a request calls it. experts: those offered for use. info: the whole header of its file."""
+
+    name: str
+    title: str
+    method: str
+    modality: str
+    trained_for: str
+    follows_prompts: bool
+    experts: tuple[Expert, ...]
+    labels: tuple[str, ...]
+    channels: int
+    frame: Frame
+    info: dict
+
+    @classmethod
+    def of(cls, name: str, info: dict, title: str, follows_prompts: bool) -> "ModelInfo":
+        """info: the header of the model's file. title, follows_prompts: what its method says."""
+        return cls(
+            name,
+            title,
+            info["method"],
+            info.get("modality", ""),
+            info.get("trained_for", ""),
+            follows_prompts,
+            offered([Expert(**expert) for expert in info["experts"]]),
+            tuple(info["labels"]),
+            int(info["channels"]),
+            Frame(**{**info["frame"], "percentiles": tuple(info["frame"]["percentiles"])}),
+            info,
+        )
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict) -> "ModelInfo":
+        frame = Frame(**{**data["frame"], "percentiles": tuple(data["frame"]["percentiles"])})
+        experts = tuple(Expert(**expert) for expert in data["experts"])
+        return cls(**{**data, "experts": experts, "labels": tuple(data["labels"]), "frame": frame})

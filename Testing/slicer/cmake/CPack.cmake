@@ -1,0 +1,1 @@
+file(APPEND ${RECORDED}/metadata "PACKAGED=yes\n")

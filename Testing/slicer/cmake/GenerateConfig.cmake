@@ -1,0 +1,7 @@
+foreach(name HOMEPAGE CATEGORY CONTRIBUTORS DESCRIPTION ICONURL SCREENSHOTURLS DEPENDS)
+  if("${EXTENSION_${name}}" STREQUAL "")
+    message(FATAL_ERROR "EXTENSION_${name} is not set")
+  endif()
+  file(APPEND ${RECORDED}/metadata "${name}=${EXTENSION_${name}}\n")
+endforeach()
+file(APPEND ${RECORDED}/metadata "NAME=${PROJECT_NAME}\n")
