@@ -16,8 +16,10 @@ from MultiRaterSegLib.method import Expert, Method
 from Training import evaluate as command
 from Training import slice_predictions
 from Training.bootstrap import calibration_estimate, mean_estimate, paired_calibration, paired_difference
+from Training.data import load_data
 from Training.data.lidc_slices import LidcSlices
 from Training.evaluation import Evaluation, evaluate, readers
+from Training.recipe import load_recipe
 from Training.slice_predictions import PredictionFile, Sampling, predict_slices
 
 SIZE = 32
@@ -60,7 +62,7 @@ def method():
     return ThresholdMethod().eval()
 
 
-def write_npz(path, n=12, patients=4, spacing=0.7, seed=0):
+def write_npz(path, n=12, patients=4, spacing=0.7, seed=0, first=0):
     """Discs of four radii per slice in random reader order; one reader of the last slice drew nothing."""
     rng = np.random.default_rng(seed)
     y, x = np.indices((SIZE, SIZE)) - SIZE / 2 + 0.5
@@ -71,7 +73,7 @@ def write_npz(path, n=12, patients=4, spacing=0.7, seed=0):
         path,
         image=(masks.sum(1) * 60).astype(np.uint8),
         mask_bits=np.packbits(masks, axis=-1),
-        patient=np.array([f"P{i * patients // n}" for i in range(n)]),
+        patient=np.array([f"P{first + i * patients // n}" for i in range(n)]),
         nodule=np.zeros(n, int),
         slice=np.arange(n),
         ratings=np.zeros((n, 4, 9), np.uint8),
@@ -316,11 +318,40 @@ def test_a_simulated_model_has_seen_the_same_fold_of_real_slices(run, method, mo
     assert json.loads((tmp_path / "out" / "table.json").read_text())["about"]["trained_on"] == ["fold0.npz"]
 
 
+@pytest.fixture
+def recipe(tmp_path):
+    """A recipe on two folds of its own, half of whose patients are held back to choose the best step."""
+    for fold in (0, 1):
+        write_npz(tmp_path / f"fold{fold}.npz", seed=fold, first=4 * fold)
+    data = '[data]\nname = "lidc_slices"\nfolds = [0, 1]\nvalidation_share = 0.5\n'
+    path = tmp_path / "small.toml"
+    path.write_text('method = "prosona"\nseed = 3\n' + data)
+    return path
+
+
+@pytest.mark.parametrize(("seed", "warned"), [(3, False), (4, True)])
+def test_inner_validation_patients_are_no_test_for_a_model_of_another_split(
+    run, method, monkeypatch, recipe, tmp_path, seed, warned
+):
+    trained = load_recipe(recipe)
+    info = {"recipe": {"name": "r", "seed": seed, "data": dataclasses.asdict(trained.data)}}
+    checkpoint = Checkpoint(method, FRAME, info, "best", "0" * 64)
+    monkeypatch.setattr("MultiRaterSegLib.checkpoint.load_checkpoint", lambda name, device: checkpoint)
+    assert run("--validation-of", recipe, "--root", tmp_path, "--subset", "all", "--out", tmp_path / "out") == 0
+    settings = dataclasses.replace(trained.data, root=str(tmp_path))
+    expected = load_data(settings).split_patients(0.5, 3)[1].slices
+    seen = Evaluation.load(tmp_path / "out" / "per_slice.npz")
+    assert seen.patient.tolist() == expected.patient.tolist()
+    assert len(set(seen.patient)) == 4
+    assert ("Not a test" in (tmp_path / "out" / "table.md").read_text()) is warned
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((), "say which slices"),
         (("--data", "a.npz", "--data-set", "simulated"), "say which slices"),
+        (("--data", "a.npz", "--validation-of", "prosona_compact"), "say which slices"),
         (("--data-set", "simulated"), "needs --folds"),
     ],
 )

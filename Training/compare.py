@@ -1,7 +1,7 @@
 """Compare models on the same slices: every figure with its interval, paired differences, size, speed, and the papers' numbers.
 
     python Training/compare.py prob_unet dpersona harmonizer --data fold2.npz --subset large --reference prob_unet
-    python Training/compare.py "with GED=runs/a" "without GED=runs/b" --data fold2.npz --robustness noise --out runs/ged
+    python Training/compare.py "with GED=runs/a" "no GED=runs/b" --validation-of harmonizer_compact --out runs/ged
 
 A model is a name, a .safetensors file or a run folder; LABEL=MODEL calls it LABEL. Writes compare.md, compare.csv and
 compare.png into --out, and each model's own report (see evaluate.py) into a folder beside them. A model that was

@@ -2,6 +2,7 @@
 
     python Training/evaluate.py runs/prosona_compact/best.safetensors --data fold2.npz --subset large
     python Training/evaluate.py prosona_compact --data fold2.npz --robustness noise blur gamma
+    python Training/evaluate.py runs/prosona_compact --validation-of prosona_compact --root ../data --robustness noise
     python Training/evaluate.py runs/simulated --data-set simulated --folds 2 --robustness acquisition
     python Training/evaluate.py prosona_compact --data fold2.npz --save-predictions P.npz --out runs/evaluation/prosona
     python Training/evaluate.py dpersona --data fold2.npz --against runs/evaluation/prosona     paired differences

@@ -14,7 +14,12 @@ def evaluation_options(**texts) -> argparse.ArgumentParser:
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help="prepared npz")
     data.add_argument("--data-set", metavar="NAME", help="or a data set by name, with --root and --folds")
-    data.add_argument("--root", type=Path, default=Path("Resources/SampleData"), help="where the data set lies")
+    data.add_argument(
+        "--validation-of",
+        metavar="RECIPE",
+        help="or the inner validation patients of a recipe: what to look at while choosing",
+    )
+    data.add_argument("--root", type=Path, help="where the data set lies (default: the bundled one; the recipe's own)")
     data.add_argument("--folds", type=int, nargs="+", default=[], metavar="N")
     data.add_argument("--subset", choices=("all", "four", "large"), default="four", help="see docs/metrics.md")
     data.add_argument("--every", type=positive, default=1, metavar="K", help="only every K-th slice, for slow models")
@@ -48,8 +53,11 @@ def evaluation_options(**texts) -> argparse.ArgumentParser:
 
 def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Ends with a usage message where the data are not said, or said twice."""
-    if bool(options.data) == bool(options.data_set):
-        parser.error("say which slices: either --data FILE ..., or --data-set NAME with --root and --folds")
+    if bool(options.data) + bool(options.data_set) + bool(options.validation_of) != 1:
+        parser.error(
+            "say which slices: either --data FILE ..., or --data-set NAME with --root and --folds, "
+            "or --validation-of RECIPE"
+        )
     if options.data_set and not options.folds:
         parser.error("--data-set needs --folds N ...")
 
