@@ -29,6 +29,7 @@ SENTENCE = "include the halo, purple"
 WITHOUT_TORCH = (
     "import sys, runpy; sys.modules['torch'] = None; runpy.run_module('MultiRaterSegLib.worker', run_name='__main__')"
 )
+STRIP = 40  # pixels, for the words below the slice views
 VIEWS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 
 
@@ -151,30 +152,42 @@ def styles(s: Studio) -> None:
 
 
 def slice_views(s: Studio) -> None:
-    lesion = s.widget.panel.session.lesion
+    from MultiRaterSegLib.segments import BAND_COLORS, BAND_NAMES
+
+    lesion, consensus = s.widget.panel.session.lesion, ("Consensus", "#FFFFFF")
     lesion.set_visible("bands", False)
-    views(s, "outlines")
+    views(s, "outlines", [(row.title, row.color) for row in lesion.rows])
     for name in lesion.names:
         lesion.set_visible(name, name == "consensus")
     lesion.set_visible("bands", True)
-    views(s, "bands")
+    views(s, "bands", [consensus, *((BAND_NAMES[name], color) for name, color in BAND_COLORS.items())])
     lesion.set_visible("bands", False)
     s.bridge.click(s.ui.mapCheckBox)
-    views(s, "map")
+    views(s, "map", [consensus], 60)
     s.bridge.click(s.ui.mapCheckBox)
     for name in (*lesion.names, "bands"):
         lesion.set_visible(name, True)
 
 
-def views(s: Studio, name: str, width_mm: float = 48) -> None:
-    """slicer_slices_<name>.png: axial, sagittal and coronal side by side, around the lesion."""
+def views(s: Studio, name: str, colors: list[tuple[str, str]], width_mm: float = 48) -> None:
+    """slicer_slices_<name>.png: axial, sagittal and coronal side by side around the lesion; below, what a color means."""
     import numpy as np
-    from PIL import Image
+    from PIL import Image, ImageDraw, ImageFont
 
     for camera in s.cameras:
         camera.look_at(s.ras, width_mm)
     row = np.concatenate([camera.pixels() for camera in s.cameras], 1)
-    Image.fromarray(row).save(s.folder / f"slicer_slices_{name}.png", optimize=True)
+    picture = Image.new("RGB", (row.shape[1], row.shape[0] + STRIP), "#202020")
+    picture.paste(Image.fromarray(row))
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(20)
+    for n, way in enumerate(VIEWS.values()):
+        draw.text((n * row.shape[1] // len(VIEWS) + 8, 6), way, "white", font)
+    x, middle = 10, row.shape[0] + STRIP // 2
+    for words, color in colors:
+        draw.rectangle((x, middle - 8, x + 16, middle + 8), color, "white")
+        draw.text((x + 24, middle), words, "white", font, anchor="lm")
+        x += 24 + round(draw.textlength(words, font)) + 28
+    picture.save(s.folder / f"slicer_slices_{name}.png", optimize=True)
 
 
 def steer(s: Studio) -> None:

@@ -53,11 +53,10 @@ def _ask_and_install(title: str, choices: Sequence[installation.Choice], offline
     """One dialog: a button for each choice, the first one the default; `offline`: also from a folder."""
     box = qt.QMessageBox(slicer.util.mainWindow())
     box.setWindowTitle(title)
-    box.setText(title + ".")
+    box.setText(title)
     hints = [f"{choice.label}: {choice.hint}" for choice in choices]
     patience = _("It takes some minutes, and Slicer may not answer meanwhile. What Slicer brings stays as it is.")
-    box.setInformativeText("\n\n".join([*hints, patience]))
-    box.setDetailedText(installation.NETWORK_ADVICE)
+    box.setInformativeText("\n\n".join([*hints, patience, installation.NETWORK_ADVICE]))
     buttons = [box.addButton(choice.label, qt.QMessageBox.AcceptRole) for choice in choices]
     folder_button = box.addButton(_("From a folder of wheels…"), qt.QMessageBox.ActionRole) if offline else None
     box.addButton(qt.QMessageBox.Cancel)

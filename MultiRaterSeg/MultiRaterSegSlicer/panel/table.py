@@ -8,7 +8,7 @@ from ..i18n import _
 from .state import StyleRow
 from .widgets import swatch
 
-ROW = 21  # pixels: one line
+ROW = 20  # pixels: one line
 
 
 class StyleTable:
