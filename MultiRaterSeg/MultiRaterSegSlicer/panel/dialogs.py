@@ -49,6 +49,18 @@ def install_encoders() -> bool:
     return _ask_and_install(_("Install optional text encoders"), choices, offline=False)
 
 
+def add_model() -> Path | None:
+    """Asks for a model's file and copies it to the person's models. Raises CheckpointError for what is no model."""
+    window = slicer.util.mainWindow()
+    chosen = qt.QFileDialog.getOpenFileName(window, _("Add a model"), "", _("Models (*.safetensors)"))
+    if not chosen:
+        return None
+    from MultiRaterSegLib.commands import models  # reads files with safetensors, which Slicer does not bring
+
+    models.add(Path(chosen))
+    return Path(chosen)
+
+
 def _ask_and_install(title: str, choices: Sequence[installation.Choice], offline: bool) -> bool:
     """One dialog: a button for each choice, the first one the default; `offline`: also from a folder."""
     box = qt.QMessageBox(slicer.util.mainWindow())

@@ -3,6 +3,7 @@
 import qt
 import slicer
 
+from MultiRaterSegLib.errors import MultiRaterSegError
 from MultiRaterSegLib.segments import BAND_COLORS, BAND_NAMES
 
 from ..i18n import _
@@ -80,6 +81,16 @@ class PanelWindow:
         if dialogs.install_encoders():
             self.panel.installed()
 
+    def _add_model(self) -> None:
+        try:
+            path = dialogs.add_model()
+        except MultiRaterSegError as error:
+            self.panel.session.fail(error)
+            return
+        if path is not None:
+            self.panel.installed()
+            self.panel.choose_model(path.stem)
+
     # -- wiring
 
     def _connect(self) -> None:
@@ -90,6 +101,7 @@ class PanelWindow:
         ui.exampleButton.connect("clicked(bool)", self._show_example)
         ui.installButton.connect("clicked(bool)", lambda _on: self.install())
         ui.manageButton.connect("clicked(bool)", lambda _on: self.install())
+        ui.addModelButton.connect("clicked(bool)", lambda _on: self._add_model())
         ui.encodersButton.connect("clicked(bool)", lambda _on: self._install_encoders())
         ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._by_person(panel.choose_volume))
         ui.boxSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._by_person(panel.choose_box))
@@ -313,6 +325,7 @@ class PanelWindow:
     def _show_advanced(self, state: PanelState) -> None:
         ui = self.ui
         ui.blindCheckBox.checked = state.blind
+        ui.addModelButton.enabled = state.installed
         ui.engineLabel.text = state.engine
         fill_texts(ui.historyList, list(state.history))
 
