@@ -10,7 +10,8 @@ from MultiRaterSegLib import consensus
 from MultiRaterSegLib.prediction import Prediction
 from MultiRaterSegLib.upright import upright
 
-from .segments import FINGERPRINT, free_name, stored_grid
+from ..nodes import stored_grid
+from .segments import FINGERPRINT, free_name
 
 TITLE = "Simulated reader disagreement (%)"
 FOOTER = "Not probability of disease"
