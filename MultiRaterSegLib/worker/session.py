@@ -92,6 +92,7 @@ class Session:
             return {"need": "voxels"}, ()
         samples, slices = job.header["samples"], len(known.lesion.image)
         step = job.step("Outlining", slices * samples, before=slices if job.arrays else 0)
+        step(0)  # a slow model is seen to have begun
         prediction = known.lesion.ask(_style(job.header["style"]), samples, step)
         known.remember(prediction.samples)
         reply = {"title": prediction.title, "warnings": prediction.warnings, "provenance": prediction.provenance}
