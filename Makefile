@@ -23,7 +23,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(RUN)
 	touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(RUN) -m pip install -q -c constraints.txt -e '.[train,text,dicom,slicer-test,dev]'
+	$(RUN) -m pip install -q -c constraints.txt -e '.[train,text,dicom,npc,slicer-test,dev]'
 	touch $@
 
 $(RUN):

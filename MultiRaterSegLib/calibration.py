@@ -52,13 +52,26 @@ def binary_entropy(probability) -> np.ndarray:
 
 def disagreement_auroc(probability, labels, region: np.ndarray | None = None) -> float:
     """Chance that the entropy of `probability` is higher at a pixel on which readers disagree than at one on which they
-    are unanimous (area under the ROC curve, ties count half). NaN where either kind of pixel is missing."""
+    are unanimous (`auroc`). NaN where either kind of pixel is missing."""
     p, drawn = _in_region(probability, labels, region)
-    positive = (drawn > 0) & (drawn < 1)
+    return auroc(binary_entropy(p), (drawn > 0) & (drawn < 1))
+
+
+def error_auroc(probability, labels, region: np.ndarray | None = None) -> float:
+    """Chance that the entropy of `probability` is higher at a pixel that p > 0.5 gets wrong than at one it gets right,
+    among pixels on which the readers are unanimous (Harmonizer, appendix C). NaN where either kind is missing."""
+    p, drawn = _in_region(probability, labels, region)
+    sure = (drawn == 0) | (drawn == 1)
+    return auroc(binary_entropy(p[sure]), (p[sure] > 0.5) != (drawn[sure] == 1))
+
+
+def auroc(score: np.ndarray, positive: np.ndarray) -> float:
+    """Area under the ROC curve: chance that a positive scores higher than a negative, ties count half. score: [n];
+    positive: bool [n]. NaN where either kind is missing."""
     n, total = int(positive.sum()), positive.size
     if n in (0, total):
         return float("nan")
-    ranks = rankdata(binary_entropy(p).round(12))  # p and 1 - p tie, whatever the rounding
+    ranks = rankdata(np.round(score, 12))  # the entropies of p and 1 - p tie, whatever the rounding
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (total - n)))
 
 

@@ -48,7 +48,7 @@ def test_an_unaugmented_slice_equals_the_line_that_volumes_take(slices):
     image = torch.from_numpy(slices.images[:1].astype(np.float32))
     scale = frame.field_of_view_mm / (128 * 0.7)
     theta = np.array([[[scale, 0, 0], [0, scale, 0]]], np.float32)
-    sampled = to_frame(torch.cat([image[None], image[None]], 1), theta, frame.size)[0, 0]
+    sampled = to_frame(image[None], image[None], theta, frame.size)[0][0, 0]
     upright = np.diag([-0.7, -0.7, 1.0, 1.0])
     grid = Grid((1, 128, 128), upright)
     moved = resample(image[None], grid, frame.grid_for(grid))[0, 0]

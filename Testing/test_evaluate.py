@@ -1,5 +1,6 @@
 """The evaluation protocol on made-up lesions whose right answer is known."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -14,9 +15,11 @@ from MultiRaterSegLib.frame import Frame
 from MultiRaterSegLib.method import Expert, Method
 from Training import evaluate as command
 from Training import slice_predictions
-from Training.bootstrap import calibration_estimate, mean_estimate, paired_difference
+from Training.bootstrap import calibration_estimate, mean_estimate, paired_calibration, paired_difference
+from Training.data import load_data
 from Training.data.lidc_slices import LidcSlices
 from Training.evaluation import Evaluation, evaluate, readers
+from Training.recipe import load_recipe
 from Training.slice_predictions import PredictionFile, Sampling, predict_slices
 
 SIZE = 32
@@ -30,7 +33,7 @@ class ThresholdMethod(Method):
 
     def __init__(self):
         super().__init__()
-        self.channels, self.labels = 1, ("background", "nodule")
+        self.config, self.channels, self.labels = None, 1, ("background", "nodule")
         experts = [Expert(f"A{k}", f"A{k}", "slice_area") for k in (1, 2, 3, 4)]
         self.experts = (Expert("inclusive", "Inclusive"), *experts)
         self.device_of_weights = nn.Parameter(torch.zeros(1))
@@ -59,7 +62,7 @@ def method():
     return ThresholdMethod().eval()
 
 
-def write_npz(path, n=12, patients=4, spacing=0.7, seed=0):
+def write_npz(path, n=12, patients=4, spacing=0.7, seed=0, first=0):
     """Discs of four radii per slice in random reader order; one reader of the last slice drew nothing."""
     rng = np.random.default_rng(seed)
     y, x = np.indices((SIZE, SIZE)) - SIZE / 2 + 0.5
@@ -70,7 +73,7 @@ def write_npz(path, n=12, patients=4, spacing=0.7, seed=0):
         path,
         image=(masks.sum(1) * 60).astype(np.uint8),
         mask_bits=np.packbits(masks, axis=-1),
-        patient=np.array([f"P{i * patients // n}" for i in range(n)]),
+        patient=np.array([f"P{first + i * patients // n}" for i in range(n)]),
         nodule=np.zeros(n, int),
         slice=np.arange(n),
         ratings=np.zeros((n, 4, 9), np.uint8),
@@ -225,6 +228,27 @@ def test_pooled_calibration_is_not_the_mean_of_slices():
     assert calibration_estimate(bins, np.array(["a", "b"])).value == 0
 
 
+def test_difference_of_pooled_ece_is_paired_over_patients():
+    rng = np.random.default_rng(2)
+    count = rng.integers(20, 200, (40, 10, 1)).astype(float)
+    share = (np.arange(10)[None, :, None] + 0.5) / 10
+    sloppy, sharp = (np.concatenate([count, count * share, count * np.clip(share + e, 0, 1)], 2) for e in (0.2, 0.02))
+    patient = np.repeat(np.arange(20), 2)
+    found = paired_calibration(sloppy, sharp, patient)
+    apart = [calibration_estimate(bins, patient) for bins in (sloppy, sharp)]
+    assert found.value == pytest.approx(apart[0].value - apart[1].value)
+    assert found.low > 0.1
+    np.testing.assert_array_equal(paired_calibration(sharp, sharp, patient), 0)
+
+
+def test_ece_of_styles_is_the_mean_of_each_style_s_pooled_ece(method, slices):
+    evaluation = evaluate(method, FRAME, slices, slices.subset("four"), sizes=(4,), seeds=(0,))
+    found, bins = evaluation.estimates()["experts"], evaluation.figures["experts"]["ece_styles"]
+    assert bins.shape == (len(slices.subset("four")), 4, 10, 3)
+    each = [found[f"ece_A{k}"].value for k in (1, 2, 3, 4)]
+    assert found["ece_styles"].value == pytest.approx(np.mean(each))
+
+
 # -- files and command ------------------------------------------------------------------------------------------------
 
 
@@ -255,7 +279,10 @@ def test_command_writes_tables_pictures_and_predictions(run, file, slices, tmp_p
         assert heading in text
     assert "Not a test" not in text
     pictures = {path.stem for path in out.glob("*.png")}
-    assert pictures == {"ged_by_samples", "reliability", "uncertainty", "dice_by_size"}
+    assert pictures == {"ged_by_samples", "reliability", "uncertainty", "correctness", "dice_by_size"}
+    lines = (out / "table.csv").read_text().splitlines()
+    assert lines[0] == "group,metric,value,low,high"
+    assert any(line.startswith("experts,dice_A4,1,1,1") for line in lines)
 
 
 def test_command_compares_with_an_earlier_evaluation(run, file, tmp_path):
@@ -283,6 +310,57 @@ def test_a_model_scored_on_its_training_patients_is_told_on(run, method, monkeyp
     assert "Not a test: the model was trained on patients of fold0.npz" in text
 
 
+def test_a_simulated_model_has_seen_the_same_fold_of_real_slices(run, method, monkeypatch, file, tmp_path):
+    info = {"recipe": {"name": "r", "data": {"name": "simulated_without_sharp", "folds": [0]}}}
+    checkpoint = Checkpoint(method, FRAME, info, "best", "0" * 64)
+    monkeypatch.setattr("MultiRaterSegLib.checkpoint.load_checkpoint", lambda name, device: checkpoint)
+    assert run("--data", file, "--out", tmp_path / "out") == 0
+    assert json.loads((tmp_path / "out" / "table.json").read_text())["about"]["trained_on"] == ["fold0.npz"]
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A recipe on two folds of its own, half of whose patients are held back to choose the best step."""
+    for fold in (0, 1):
+        write_npz(tmp_path / f"fold{fold}.npz", seed=fold, first=4 * fold)
+    data = '[data]\nname = "lidc_slices"\nfolds = [0, 1]\nvalidation_share = 0.5\n'
+    path = tmp_path / "small.toml"
+    path.write_text('method = "prosona"\nseed = 3\n' + data)
+    return path
+
+
+@pytest.mark.parametrize(("seed", "warned"), [(3, False), (4, True)])
+def test_inner_validation_patients_are_no_test_for_a_model_of_another_split(
+    run, method, monkeypatch, recipe, tmp_path, seed, warned
+):
+    trained = load_recipe(recipe)
+    info = {"recipe": {"name": "r", "seed": seed, "data": dataclasses.asdict(trained.data)}}
+    checkpoint = Checkpoint(method, FRAME, info, "best", "0" * 64)
+    monkeypatch.setattr("MultiRaterSegLib.checkpoint.load_checkpoint", lambda name, device: checkpoint)
+    assert run("--validation-of", recipe, "--root", tmp_path, "--subset", "all", "--out", tmp_path / "out") == 0
+    settings = dataclasses.replace(trained.data, root=str(tmp_path))
+    expected = load_data(settings).split_patients(0.5, 3)[1].slices
+    seen = Evaluation.load(tmp_path / "out" / "per_slice.npz")
+    assert seen.patient.tolist() == expected.patient.tolist()
+    assert len(set(seen.patient)) == 4
+    assert ("Not a test" in (tmp_path / "out" / "table.md").read_text()) is warned
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "say which slices"),
+        (("--data", "a.npz", "--data-set", "simulated"), "say which slices"),
+        (("--data", "a.npz", "--validation-of", "prosona_compact"), "say which slices"),
+        (("--data-set", "simulated"), "needs --folds"),
+    ],
+)
+def test_data_are_said_once(run, arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        run(*arguments)
+    assert message in capsys.readouterr().err
+
+
 def test_the_test_fold_is_not_looked_at_unnoticed(run, tmp_path, capsys):
     path = write_npz(tmp_path / "fold3.npz", n=4, patients=2)
     assert run("--data", path, "--out", tmp_path / "out") == 0
@@ -308,6 +386,6 @@ def test_evaluations_are_read_back(method, slices, tmp_path):
     written.save(tmp_path / "per_slice.npz")
     read = Evaluation.load(tmp_path / "per_slice.npz")
     assert str(read.estimates()) == str(written.estimates())
-    shifted = Evaluation(np.char.add(read.key, "x"), read.patient, read.diameter_mm, read.figures)
+    shifted = dataclasses.replace(read, key=np.char.add(read.key, "x"))
     with pytest.raises(DataError, match="no slice in common"):
         written.differences(shifted)

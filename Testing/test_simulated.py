@@ -12,9 +12,18 @@ from scipy.ndimage import binary_dilation
 
 from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.io import read_volume
-from Training.data.simulated import BUNDLED, PROJECT, load_simulated, simulate_beyond, simulate_nodule
-from Training.data.simulator import OutlinedNodule, Plane, SimulatedScan, read_nodules
+from Training.data import DATASETS
+from Training.data.simulated import (
+    BUNDLED,
+    PROJECT,
+    load_simulated,
+    simulate_acquisitions,
+    simulate_beyond,
+    simulate_nodule,
+)
+from Training.data.simulator import SCANNERS, OutlinedNodule, Plane, SimulatedScan, read_nodules, scanner_of
 from Training.make_sample_scan import NAME, grid_of, simulate_sample
+from Training.robustness import CLEAN, acquired_planes
 
 SAMPLES = PROJECT / "Resources" / "SampleData"
 PART_SOLID = 808
@@ -149,6 +158,34 @@ def test_the_data_set_trains_without_any_download(tmp_path, monkeypatch):
     assert slices.masks(slice(None)).any((2, 3)).any(1).all()
     assert data.patients >= 1
     assert 0.4 < slices.spacing_mm.min() <= slices.spacing_mm.max() < 1
+
+
+def test_a_scanner_can_be_left_out_of_training(nodules):
+    """The first nodules of a fold, without those of one scanner; the others stay as they are."""
+    fold = [nodule for nodule in nodules if nodule.fold == 1]
+    left_out = scanner_of(fold[0].scan)
+    expected = next(nodule for nodule in fold if scanner_of(nodule.scan) != left_out)
+    slices = DATASETS[f"simulated_without_{left_out}"](Path(BUNDLED), (1,), nodules=1).slices
+    assert set(slices.nodule) == {expected.number}
+    np.testing.assert_array_equal(slices.images, simulate_nodule(expected).images)
+
+
+def test_acquisitions_differ_in_the_image_only():
+    found = simulate_acquisitions(Path(BUNDLED), (1,), nodules=1)
+    assert set(found) == set(SCANNERS)
+    first = found["standard"]
+    for name, slices in found.items():
+        np.testing.assert_array_equal(slices.packed_masks, first.packed_masks)
+        np.testing.assert_array_equal(slices.slice_index, first.slice_index)
+        assert name == "standard" or (slices.images != first.images).mean() > 0.9
+    rough = {name: np.abs(np.diff(slices.images.astype(float))).mean() for name, slices in found.items()}
+    assert rough["smooth"] < rough["standard"] < rough["sharp"]
+    planes = acquired_planes(found, clean="smooth")
+    assert list(planes) == [CLEAN, "standard", "sharp", "lowdose_streak"]
+    np.testing.assert_array_equal(planes[CLEAN](0)[0], found["smooth"].images[0])
+    np.testing.assert_array_equal(planes["sharp"](0)[0], found["sharp"].images[0])
+    with pytest.raises(DataError, match="no scanner 'x'"):
+        acquired_planes(found, clean="x")
 
 
 def test_crops_keep_the_area_of_the_outlines(nodule):

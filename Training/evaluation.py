@@ -6,52 +6,83 @@ the mean over sampling seeds. docs/metrics.md says which published table uses wh
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from MultiRaterSegLib import calibration, metrics
 from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.frame import Frame
 from MultiRaterSegLib.method import Method
 
-from .bootstrap import Estimate, calibration_estimate, mean_estimate, paired_difference
+from .bootstrap import (
+    Estimate,
+    calibration_estimate,
+    mean_estimate,
+    paired_calibration,
+    paired_difference,
+    ratio_estimate,
+)
 from .data.slices import Slices
-from .slice_predictions import Sampling, SlicePrediction, predict_slices
+from .slice_predictions import (
+    Planes,
+    Sampling,
+    SlicePrediction,
+    experts_and_readers,
+    predict_slices,
+    reader_names,
+)
+from .slice_scores import Figures, combine, score_slice
 
-NEAR_PIXELS = 5
-"""Calibration is scored within so many native pixels (about 3.5 mm) of what any reader drew, and over all pixels."""
-
-MAJORITY = 2  # readers of four who make the majority mask
-
-Figures = dict[str, dict[str, np.ndarray]]
-"""{group: {metric: value}}; a value is a number, calibration bins [K, 3], or entropy sums [M + 1, 2]."""
+SIZE_GROUPS = ("small", "medium", "large")
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """figures: the values of all slices, [N] or [N, K, 3]; groups are "10 samples", .., "experts", the baselines
-    "majority mask", "random reader" and "readers", and "curve" (GED by number of samples). key: [N] text that names
-    a slice wherever it is stored. diameter_mm: [N], of a circle with the mean area of the outlines."""
+    """figures: the values of all slices, [N] or [N, ...] (see slice_scores); groups are "10 samples", .., "consensus"
+    (the mean probability of the most samples), "experts", the baselines "majority mask", "random reader" and "readers",
+    and "curve" (GED by number of samples). key: [N] text that names a slice wherever it is stored. diameter_mm: [N], of
+    a circle with the mean area of the outlines. size_px: [N], pixels that more than half of the readers marked."""
 
     key: np.ndarray
     patient: np.ndarray
     diameter_mm: np.ndarray
+    size_px: np.ndarray
     figures: Figures
+
+    @property
+    def largest(self) -> str:
+        """The group with the most samples."""
+        return max((g for g in self.figures if g.endswith(" samples")), key=lambda group: int(group.split()[0]))
 
     def estimates(self) -> dict[str, dict[str, Estimate]]:
         """Every figure over all slices with its 95 % interval over patients."""
         return {
-            group: {name: self._estimate(name, values) for name, values in row.items() if name != "entropy"}
+            group: {name: self._estimate(name, values) for name, values in row.items() if not by_entropy(name)}
             for group, row in self.figures.items()
         }
 
     def _estimate(self, name: str, values: np.ndarray) -> Estimate:
         return (calibration_estimate if name.startswith("ece") else mean_estimate)(values, self.patient)
 
+    def entropy_estimates(self, name: str) -> list[Estimate]:
+        """Mean entropy of each kind of pixel, all slices pooled. name: "entropy" (by readers who marked the pixel: 0 to
+        M) or "correctness" (CORRECTNESS)."""
+        sums = self.figures[self.largest][name]
+        return [ratio_estimate(sums[:, k, 1], sums[:, k, 0], self.patient) for k in range(sums.shape[1])]
+
+    def by_size(self) -> list[tuple[str, np.ndarray]]:
+        """Three groups of slices of about equal number by size_px (Harmonizer, appendix D): (name with range, bool [N])."""
+        edges = np.quantile(self.size_px, (0, 1 / 3, 2 / 3, 1))
+        index = np.searchsorted(edges[1:3], self.size_px, side="left")
+        chosen = [(name, index == k) for k, name in enumerate(SIZE_GROUPS)]
+        return [
+            (f"{name}, {self.size_px[rows].min():g} to {self.size_px[rows].max():g} px", rows)
+            for name, rows in chosen
+            if rows.any()
+        ]
+
     def differences(self, other: "Evaluation") -> dict[str, dict[str, Estimate]]:
-        """This model minus another on the slices that both saw, paired; intervals over patients. Not for ECE."""
+        """This model minus another on the slices that both saw, paired; intervals over patients."""
         _, mine, theirs = np.intersect1d(self.key, other.key, return_indices=True)
         if len(mine) == 0:
             raise DataError("The two evaluations have no slice in common. Evaluate both models on the same data.")
@@ -59,29 +90,42 @@ class Evaluation:
         for group in self.figures.keys() & other.figures.keys():
             a, b = self.figures[group], other.figures[group]
             found[group] = {
-                name: paired_difference(a[name][mine], b[name][theirs], self.patient[mine])
+                name: (paired_calibration if name.startswith("ece") else paired_difference)(
+                    a[name][mine], b[name][theirs], self.patient[mine]
+                )
                 for name in a
-                if name in b and a[name].ndim == 1
+                if name in b and not by_entropy(name)
             }
         return found
 
     def save(self, path: Path) -> None:
         """All values of all slices, for paired differences later."""
         flat = {f"{group}/{name}": value for group, row in self.figures.items() for name, value in row.items()}
-        np.savez_compressed(path, key=self.key, patient=self.patient, diameter_mm=self.diameter_mm, **flat)
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        np.savez_compressed(path, **columns, **flat)
 
     @classmethod
     def load(cls, path: Path) -> "Evaluation":
-        """Raises DataError when there is no such file."""
+        """Raises DataError when there is no such file, or one of another version."""
         if not path.is_file():
             raise DataError(f"No evaluation at '{path}'. Give the --out folder of a finished run of evaluate.py.")
         with np.load(path) as archive:
+            if missing := [name for name in COLUMNS if name not in archive.files]:
+                raise DataError(f"'{path}' lacks {', '.join(missing)}: another version wrote it. Evaluate again.")
             figures: Figures = {}
             for name in archive.files:
                 if "/" in name:
                     group, metric = name.split("/")
                     figures.setdefault(group, {})[metric] = archive[name]
-            return cls(archive["key"], archive["patient"], archive["diameter_mm"], figures)
+            return cls(*(archive[name] for name in COLUMNS), figures)
+
+
+COLUMNS = ("key", "patient", "diameter_mm", "size_px")
+
+
+def by_entropy(name: str) -> bool:
+    """Whether a figure is pixels by entropy, which have no mean of their own."""
+    return name in ("entropy", "correctness")
 
 
 def evaluate(
@@ -99,25 +143,46 @@ def evaluate(
 
     keep is given each prediction as it comes; progress wraps the loop over slices.
     """
+    experts = [reader for _, reader in experts_and_readers(method, slices)]
+    names = reader_names(slices)
+
+    def score(prediction: SlicePrediction) -> Figures:
+        if keep is not None:
+            keep(prediction)
+        return score_slice(prediction, readers(slices, prediction.row), sizes, names, experts)
+
+    sampling = Sampling(max(sizes), tuple(seeds), expert_samples)
+    return score_all(method, frame, slices, rows, sampling, score, progress=progress)
+
+
+def score_all(
+    method: Method,
+    frame: Frame,
+    slices: Slices,
+    rows: Sequence[int] | None,
+    sampling: Sampling,
+    score: Callable[[SlicePrediction], Figures],
+    planes: Planes | None = None,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> Evaluation:
+    """Predicts the given rows (default: all) and scores each prediction. Raises DataError where that cannot be done."""
     rows = np.arange(len(slices)) if rows is None else np.asarray(rows)
     if len(rows) == 0:
         raise DataError("No slice to evaluate: the chosen subset of this data is empty. Try --subset all.")
     if slices.present is not None and not slices.present[rows].all():
         raise DataError("Some slices were not seen by every rater; their scores cannot be averaged. Leave them out.")
-    sampling = Sampling(max(sizes), tuple(seeds), expert_samples)
-    scored = []
-    for prediction in progress(predict_slices(method, frame, slices, rows, sampling)):
-        scored.append(score_slice(prediction, readers(slices, prediction.row), sizes))
-        if keep is not None:
-            keep(prediction)
-    figures = _combine(scored, np.stack)
-    return Evaluation(slice_keys(slices, rows), slices.patient[rows], lesion_diameter_mm(slices, rows), figures)
+    scored = [
+        score(prediction) for prediction in progress(predict_slices(method, frame, slices, rows, sampling, planes))
+    ]
+    columns = (slice_keys(slices, rows), slices.patient[rows], lesion_diameter_mm(slices, rows), size_px(slices, rows))
+    return Evaluation(*columns, combine(scored, np.stack))
 
 
 def readers(slices: Slices, row: int) -> np.ndarray:
-    """Masks [M, H, W] by area, the smallest (perhaps empty) first: the papers' A1..A4."""
+    """Masks [M, H, W]: of stable raters in their own order; of anonymous ones by area, the smallest (perhaps empty)
+    first, the papers' A1..A4."""
     masks = slices.masks([row])[0]
-    return masks[np.argsort(masks.sum((1, 2)), kind="stable")]
+    return masks if slices.raters else masks[np.argsort(masks.sum((1, 2)), kind="stable")]
 
 
 def slice_keys(slices: Slices, rows: np.ndarray) -> np.ndarray:
@@ -132,100 +197,6 @@ def lesion_diameter_mm(slices: Slices, rows: np.ndarray) -> np.ndarray:
     return 2 * np.sqrt(areas.sum(1) / np.maximum((areas > 0).sum(1), 1) / np.pi)
 
 
-# -- one slice --------------------------------------------------------------------------------------------------------
-
-
-def score_slice(prediction: SlicePrediction, labels: np.ndarray, sizes: Sequence[int]) -> Figures:
-    """All figures of one slice, averaged over seeds, with the baselines beside. labels as from `readers`."""
-    near = calibration.near_union(labels, NEAR_PIXELS)
-    by_seed = [_score_samples(samples, labels, near, sizes) for samples in prediction.samples]
-    if prediction.experts.shape[1]:
-        for figures, experts in zip(by_seed, prediction.experts):
-            figures["experts"] = _score_experts(experts, labels, near)
-    mean = partial(np.mean, axis=0)
-    return _combine(by_seed, mean) | _score_baselines(labels, near)
-
-
-def _score_samples(samples: np.ndarray, labels: np.ndarray, near: np.ndarray, sizes: Sequence[int]) -> Figures:
-    pairs = metrics.Pairs.of(samples, labels)
-    figures = {f"{n} samples": score_set(pairs.first(n), samples[:n], labels, near) for n in sizes}
-    doubling = [2**k for k in range(12) if all(abs(np.log2(2**k / n)) > 0.3 for n in sizes)]  # 32 beside 30 is a blot
-    counts = sorted({n for n in (*doubling, *sizes) if n <= len(samples)})
-    figures["curve"] = {str(n): metrics.ged(pairs.first(n)) for n in counts}
-    figures[f"{max(sizes)} samples"]["entropy"] = _entropy_by_agreement(samples[: max(sizes)], labels, near)
-    return figures
-
-
-def score_set(pairs: metrics.Pairs, samples: np.ndarray, labels: np.ndarray, near: np.ndarray) -> dict:
-    """Every figure of a set of binary masks [N, H, W] against the readers' [M, H, W]. near: pixels to calibrate on."""
-    probability = samples.mean(0)
-    insight = metrics.collective_insight(pairs)
-    return {
-        "ged": metrics.ged(pairs),
-        "ged_dice": metrics.ged(pairs, "dice"),
-        "ged_both_empty_far": metrics.ged(pairs, both_empty=0.0),
-        "dice_soft": metrics.dice_soft(samples, labels),
-        "dice_max": insight.dice_max,
-        "dice_match": metrics.dice_match(pairs) if len(samples) >= len(labels) else np.nan,
-        "hm_iou": metrics.hm_iou(pairs),
-        "combined_sensitivity": insight.combined_sensitivity,
-        "diversity_agreement": insight.diversity_agreement,
-        "ci": insight.ci,
-        "dice": metrics.mean_overlap(pairs),
-        "iou": metrics.mean_overlap(pairs, "iou"),
-        "diversity": metrics.diversity(pairs),
-        "ece_near": calibration.calibration_bins(probability, labels, near),
-        "ece_all": calibration.calibration_bins(probability, labels),
-        "brier_near": calibration.brier(probability, labels, near),
-        "brier_all": calibration.brier(probability, labels),
-        "auroc_near": calibration.disagreement_auroc(probability, labels, near),
-    }
-
-
-def _score_experts(experts: np.ndarray, labels: np.ndarray, near: np.ndarray) -> dict:
-    """Expert k, probability map [H, W], must draw as the reader of rank k does (diagonal); matched for comparison."""
-    masks = experts > 0.5
-    pairs = metrics.Pairs.of(masks, labels)
-    figures = score_set(pairs, masks, labels, near)
-    if len(masks) != len(labels):
-        return figures
-    diagonal, matched = metrics.dice_each(pairs), metrics.dice_each(pairs, matched=True)
-    figures |= {"dice_diagonal": diagonal.mean(), "dice_matched": matched.mean()}
-    for k, (probability, label) in enumerate(zip(experts, labels)):
-        figures[f"dice_A{k + 1}"] = diagonal[k]
-        figures[f"matched_A{k + 1}"] = matched[k]
-        figures[f"ece_A{k + 1}"] = calibration.calibration_bins(probability, label[None], near)
-        figures[f"brier_A{k + 1}"] = calibration.brier(probability, label[None], near)
-    return figures
-
-
-def _score_baselines(labels: np.ndarray, near: np.ndarray) -> Figures:
-    """Sets that need no model: the majority mask repeated, one reader repeated (mean over who it is), the readers."""
-    majority = labels.sum(0) >= MAJORITY
-    alone = [_score_repeated(mask, labels, near) for mask in labels]
-    pairs = metrics.Pairs.of(labels, labels)
-    among = {name: metrics.readers_overlap(pairs, name) for name in ("dice", "iou")}
-    return {
-        "majority mask": _score_repeated(majority, labels, near),
-        "random reader": {name: np.mean([row[name] for row in alone], axis=0) for name in alone[0]},
-        "readers": among | {"diversity": metrics.diversity(pairs)},
-    }
-
-
-def _score_repeated(mask: np.ndarray, labels: np.ndarray, near: np.ndarray) -> dict:
-    samples = np.repeat(mask[None], len(labels), 0)
-    return score_set(metrics.Pairs.of(samples, labels), samples, labels, near)
-
-
-def _entropy_by_agreement(samples: np.ndarray, labels: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """[M + 1, 2]: pixels near the lesion that 0..M readers marked, and the summed entropy of the samples there."""
-    marked = labels.sum(0)[near]
-    entropy = calibration.binary_entropy(samples.mean(0)[near])
-    return np.stack([np.bincount(marked, weights, len(labels) + 1) for weights in (None, entropy)], 1)
-
-
-def _combine(parts: Sequence[Figures], how: Callable) -> Figures:
-    """The same figures of several seeds or slices, as one."""
-    return {
-        group: {name: how([part[group][name] for part in parts]) for name in row} for group, row in parts[0].items()
-    }
+def size_px(slices: Slices, rows: np.ndarray) -> np.ndarray:
+    """Pixels that more than half of the readers marked: int [n]."""
+    return np.array([(masks.sum(0) * 2 > len(masks)).sum() for row in rows for masks in slices.masks([row])])

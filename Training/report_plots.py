@@ -1,4 +1,4 @@
-"""Four pictures of an evaluation: GED by samples, reliability, uncertainty by agreement, Dice by lesion size."""
+"""Pictures of an evaluation: GED by samples, reliability, uncertainty, correctness, Dice by size, robustness."""
 
 from pathlib import Path
 
@@ -12,34 +12,35 @@ from matplotlib.ticker import NullFormatter
 
 from MultiRaterSegLib.calibration import BINS, binary_entropy
 
-from .bootstrap import Estimate, calibration_estimate, estimate, mean_estimate
-from .evaluation import NEAR_PIXELS, Evaluation
+from .bootstrap import Estimate, calibration_estimate, mean_estimate, ratio_estimate
+from .evaluation import Evaluation
+from .robustness import CLEAN
+from .slice_scores import CORRECTNESS, ENTROPY_BINS, NEAR_PIXELS
 
 FEW_PATIENTS = 5  # fewer have no interval worth drawing
 SIZE_EDGES_MM = (0, 4, 6, 8, 10, 15, 20, 30, np.inf)
 MODEL, READERS, MAJORITY, GREY = "#0072b2", "#d55e00", "#009e73", "#777777"  # told apart by the colour-blind
 
 
-def plot_report(folder: Path, evaluation: Evaluation, title: str) -> None:
-    """Writes ged_by_samples, reliability, uncertainty and dice_by_size as PNG into `folder`."""
+def plot_report(folder: Path, evaluation: Evaluation, title: str, robustness: Evaluation | None = None) -> None:
+    """Writes ged_by_samples, reliability, uncertainty, correctness, dice_by_size (and robustness) as PNG into `folder`."""
     pictures = {
         "ged_by_samples": plot_ged_by_samples,
         "reliability": plot_reliability,
         "uncertainty": plot_uncertainty,
+        "correctness": plot_correctness,
         "dice_by_size": plot_dice_by_size,
     }
-    for name, draw in pictures.items():
+    drawn = [(name, draw, evaluation) for name, draw in pictures.items()]
+    if robustness is not None:
+        drawn.append(("robustness", plot_robustness, robustness))
+    for name, draw, shown in drawn:
         figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
-        draw(axes, evaluation)
+        draw(axes, shown)
         axes.spines[["top", "right"]].set_visible(False)
         figure.suptitle(title, fontsize=10, color=GREY)
         figure.savefig(folder / f"{name}.png", dpi=150)
         plt.close(figure)
-
-
-def largest(evaluation: Evaluation) -> str:
-    """The group with the most samples."""
-    return max((g for g in evaluation.figures if g.endswith(" samples")), key=lambda g: int(g.split()[0]))
 
 
 def plot_ged_by_samples(axes: Axes, evaluation: Evaluation) -> None:
@@ -63,11 +64,11 @@ def plot_ged_by_samples(axes: Axes, evaluation: Evaluation) -> None:
 
 def plot_reliability(axes: Axes, evaluation: Evaluation) -> None:
     """Share of readers against share of samples, near the lesion; the bars are pixels."""
-    bins, patient = evaluation.figures[largest(evaluation)]["ece_near"], evaluation.patient
+    bins, patient = evaluation.figures[evaluation.largest]["ece_near"], evaluation.patient
     pooled = bins.sum(0)
     used = np.flatnonzero(pooled[:, 0] > 0)
     confidence = pooled[used, 1] / pooled[used, 0]
-    accuracy = [_ratio_estimate(bins[:, k, 2], bins[:, k, 0], patient) for k in used]
+    accuracy = [ratio_estimate(bins[:, k, 2], bins[:, k, 0], patient) for k in used]
     ece = calibration_estimate(bins, patient)
     counts = axes.twinx()
     counts.bar((np.arange(BINS) + 0.5) / BINS, 100 * pooled[:, 0] / pooled[:, 0].sum(), 0.9 / BINS, color="#e4e4e4")
@@ -77,7 +78,7 @@ def plot_reliability(axes: Axes, evaluation: Evaluation) -> None:
     axes.set_zorder(counts.get_zorder() + 1)
     axes.patch.set_visible(False)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfect")
-    label = f"{largest(evaluation)}: ECE {ece.value:.3f} ({ece.low:.3f} to {ece.high:.3f})"
+    label = f"{evaluation.largest}: ECE {ece.value:.3f} ({ece.low:.3f} to {ece.high:.3f})"
     _band(axes, confidence, accuracy, MODEL, label)
     axes.set(
         xlabel="Share of the model's samples that mark a pixel",
@@ -90,13 +91,12 @@ def plot_reliability(axes: Axes, evaluation: Evaluation) -> None:
 
 def plot_uncertainty(axes: Axes, evaluation: Evaluation) -> None:
     """Mean entropy of the samples where 0..M readers marked the pixel."""
-    sums, patient = evaluation.figures[largest(evaluation)]["entropy"], evaluation.patient
-    marked = np.arange(sums.shape[1])
+    marked = np.arange(evaluation.figures[evaluation.largest]["entropy"].shape[1])
     readers = len(marked) - 1
-    found = [_ratio_estimate(sums[:, m, 1], sums[:, m, 0], patient) for m in marked]
+    found = evaluation.entropy_estimates("entropy")
     values = np.array([e.value for e in found])
     errors = np.array([[e.value - e.low, e.high - e.value] for e in found]).T
-    axes.bar(marked, values, 0.6, yerr=errors, color=MODEL, ecolor="black", capsize=3, label=largest(evaluation))
+    axes.bar(marked, values, 0.6, yerr=errors, color=MODEL, ecolor="black", capsize=3, label=evaluation.largest)
     own = binary_entropy(marked / readers)
     axes.plot(marked, own, "D", color=READERS, markersize=6, clip_on=False, label="the readers' own split")
     axes.set_xticks(marked, [f"{m} of {readers}" for m in marked])
@@ -108,11 +108,58 @@ def plot_uncertainty(axes: Axes, evaluation: Evaluation) -> None:
     axes.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
 
 
+def plot_correctness(axes: Axes, evaluation: Evaluation) -> None:
+    """How uncertain right and wrong pixels are, where the readers are unanimous: entropy, its mean and its spread."""
+    pixels = evaluation.figures[evaluation.largest]["correctness"].sum(0)
+    found = evaluation.entropy_estimates("correctness")
+    middles = (np.arange(ENTROPY_BINS) + 0.5) / ENTROPY_BINS
+    for k, counts in enumerate(pixels[:, 2:]):
+        width = 0.42 * np.sqrt(counts / max(counts.max(), 1))  # the root, so that rare levels can be seen
+        colour = READERS if k in (1, 2) else MODEL
+        axes.barh(middles, 2 * width, 0.9 / ENTROPY_BINS, left=k - width, color=colour, alpha=0.35)
+        if found[k].value == found[k].value:
+            error = [[found[k].value - found[k].low], [found[k].high - found[k].value]]
+            axes.errorbar(k, found[k].value, np.nan_to_num(error), fmt="o", color="black", capsize=3, markersize=6)
+    shares = 100 * pixels[:, 0] / max(pixels[:, 0].sum(), 1)
+    axes.set_xticks(range(len(CORRECTNESS)), [f"{name}\n{share:.1f} %" for name, share in zip(CORRECTNESS, shares)])
+    axes.set(
+        xlabel=f"Pixels on which readers are unanimous (≤ {NEAR_PIXELS} px from any outline)",
+        ylabel="Entropy (bits; dots: mean)",
+        ylim=(0, 1.02),
+        xlim=(-0.6, len(CORRECTNESS) - 0.4),
+    )
+
+
+def plot_robustness(axes: Axes, robustness: Evaluation) -> None:
+    """Dice and Dice_soft under every condition, with the clean values as lines."""
+    series = [
+        ("dice", "consensus", MODEL, "o"),
+        ("dice_experts", "styles", READERS, "D"),
+        ("dice_soft", "Dice_soft", MAJORITY, "s"),
+    ]
+    series = [entry for entry in series if entry[0] in robustness.figures[CLEAN]]
+    conditions = [name for name in robustness.figures if name != CLEAN]
+    for offset, (measure, label, colour, marker) in zip((-0.2, 0, 0.2), series):
+        clean = mean_estimate(robustness.figures[CLEAN][measure], robustness.patient).value
+        axes.axhline(clean, color=colour, linestyle="--", linewidth=1, alpha=0.7)
+        found = [mean_estimate(robustness.figures[name][measure], robustness.patient) for name in conditions]
+        errors = np.nan_to_num(np.clip([[e.value - e.low, e.high - e.value] for e in found], 0, None)).T
+        x, y = np.arange(len(found)) + offset, [e.value for e in found]
+        axes.errorbar(
+            x, y, errors, fmt=marker, color=colour, capsize=2, markersize=5, label=f"{label} (clean {clean:.3f})"
+        )
+    axes.set_xticks(range(len(conditions)), [name.replace(" ", "\n") for name in conditions])
+    axes.set(xlabel="Images made worse (dashed: clean)", ylabel="Dice, higher is better", ylim=(0, 1))
+    axes.grid(axis="y", color="#e4e4e4")
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, fontsize=9, loc="lower left")
+
+
 def plot_dice_by_size(axes: Axes, evaluation: Evaluation) -> None:
     """A sample against a reader, and a reader against another, by diameter."""
     size = np.digitize(evaluation.diameter_mm, SIZE_EDGES_MM) - 1
     used = [k for k in range(len(SIZE_EDGES_MM) - 1) if (size == k).any()]
-    group = largest(evaluation)
+    group = evaluation.largest
     series = [
         ("Dice_soft", evaluation.figures[group]["dice_soft"], MAJORITY, "s"),
         ("a sample against a reader", evaluation.figures[group]["dice"], MODEL, "o"),
@@ -136,13 +183,6 @@ def plot_dice_by_size(axes: Axes, evaluation: Evaluation) -> None:
 def _band(axes: Axes, x, found: list[Estimate], colour: str, label: str) -> None:
     axes.fill_between(x, [e.low for e in found], [e.high for e in found], color=colour, alpha=0.2, linewidth=0)
     axes.plot(x, [e.value for e in found], "o-", color=colour, markersize=4, label=label)
-
-
-def _ratio_estimate(total: np.ndarray, count: np.ndarray, patient: np.ndarray) -> Estimate:
-    """total.sum() / count.sum() with its interval over patients; NaN where there is nothing to count."""
-    columns = np.stack([total, count], 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return estimate(columns, patient, lambda sums: sums[..., 0] / sums[..., 1])
 
 
 def _range(k: int) -> str:

@@ -1,7 +1,7 @@
 """What a model draws on single slices, in their native pixels: crop -> frame -> method -> crop."""
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,49 +37,77 @@ class Sampling:
 
 @dataclass(frozen=True, eq=False)
 class SlicePrediction:
-    """row: in the data set. samples: bool [seeds, S, H, W]. experts: float32 [seeds, E, H, W], mean probability of each
-    expert's samples; E is 0 where the model has no experts by slice area."""
+    """row: in the data set. samples: bool [seeds, S, H, W]. probability: float32 [seeds, H, W], mean of the samples'
+    probabilities. experts: float32 [seeds, E, H, W], mean probability of each expert's samples, in the order of
+    `experts_and_readers`; E is 0 where no expert of the model stands for a reader of the data."""
 
     row: int
     samples: np.ndarray
+    probability: np.ndarray
     experts: np.ndarray
+
+
+Planes = Callable[[int], np.ndarray]
+"""The image of a row: float32 [C, H, W] in its native pixels."""
 
 
 @torch.inference_mode()
 def predict_slices(
-    method: Method, frame: Frame, slices: Slices, rows: Sequence[int], sampling: Sampling
+    method: Method,
+    frame: Frame,
+    slices: Slices,
+    rows: Sequence[int],
+    sampling: Sampling,
+    planes: Planes | None = None,
 ) -> Iterator[SlicePrediction]:
-    """Every slice as an image of its own: encoded once, normalised alone, its noise addressed by its row."""
-    experts = slice_experts(method)
+    """Every slice as an image of its own: encoded once, normalised alone, its noise addressed by its row.
+
+    planes: images to look at instead of the data's own, such as corrupted ones."""
+    if slices.channels != method.channels:
+        raise DataError(f"The model takes images of {method.channels} channel(s); the data have {slices.channels}.")
+    look = planes or (lambda row: slices.planes([row])[0])
+    experts = [expert for expert, _ in experts_and_readers(method, slices)]
     device = next(method.parameters()).device
     for start in range(0, len(rows), SLICES_PER_BATCH):
         chosen = [int(row) for row in rows[start : start + SLICES_PER_BATCH]]
         native = [native_grid(slices, row) for row in chosen]
-        images = [frame_image(slices.images[row], grid, frame) for row, grid in zip(chosen, native)]
+        images = [frame_image(look(row), grid, frame) for row, grid in zip(chosen, native)]
         encoded = method.encode(torch.stack(images).to(device))
         styles = [method.expert_style(encoded, expert) for expert in experts]
-        samples = [[] for _ in chosen]
-        means = [[] for _ in chosen]
-        for seed in sampling.seeds:
-            drawn = _draw(method, encoded, Noise(seed, samples=sampling.samples, images=chosen), None)
-            noise = Noise(seed, samples=sampling.expert_samples, images=chosen)
-            expert = [_draw(method, encoded, noise, style).mean(0) for style in styles]
-            for i, grid in enumerate(native):
-                samples[i].append(to_native(drawn[:, i], frame, grid) > 0.5)
-                stack = [to_native(mean[i], frame, grid) for mean in expert]
-                means[i].append(np.stack(stack) if stack else np.zeros((0, *grid.shape[1:]), np.float32))
+        parts = [
+            list(_predict(method, frame, encoded, styles, seed, chosen, native, sampling)) for seed in sampling.seeds
+        ]
         for i, row in enumerate(chosen):
-            yield SlicePrediction(row, np.stack(samples[i]), np.stack(means[i]))
+            yield SlicePrediction(row, *(np.stack(arrays) for arrays in zip(*(part[i] for part in parts))))
 
 
-def slice_experts(method: Method) -> list[int]:
-    """The experts that stand for the papers' A1..A4: ranks of area on each slice, smallest first."""
-    return [i for i, expert in enumerate(method.experts) if expert.ranked_by == "slice_area"]
+def _predict(method, frame, encoded, styles, seed: int, rows: list[int], native: list[Grid], sampling: Sampling):
+    """For each row: samples [S, H, W], probability [H, W], experts [E, H, W] of one seed."""
+    drawn = _draw(method, encoded, Noise(seed, samples=sampling.samples, images=rows), None)
+    noise = Noise(seed, samples=sampling.expert_samples, images=rows)
+    experts = [_draw(method, encoded, noise, style).mean(0) for style in styles]
+    for i, grid in enumerate(native):
+        probabilities = to_native(drawn[:, i], frame, grid)
+        masks = [to_native(mean[i], frame, grid) for mean in experts]
+        none = np.zeros((0, *grid.shape[1:]), np.float32)
+        yield probabilities > 0.5, probabilities.mean(0), np.stack(masks) if masks else none
+
+
+def reader_names(slices: Slices) -> tuple[str, ...]:
+    """Of stable raters their names; of anonymous ones their ranks by area on a slice, A1 (smallest), A2, ..."""
+    return slices.raters or tuple(f"A{rank}" for rank in range(1, slices.packed_masks.shape[1] + 1))
+
+
+def experts_and_readers(method: Method, slices: Slices) -> list[tuple[int, int]]:
+    """Which expert of the model stands for which reader of the data (as `reader_names` has them), by reader."""
+    rule = "rater" if slices.raters else "slice_area"
+    known = {expert.name: i for i, expert in enumerate(method.experts) if expert.ranked_by == rule}
+    return [(known[name], reader) for reader, name in enumerate(reader_names(slices)) if name in known]
 
 
 def native_grid(slices: Slices, row: int) -> Grid:
     """The crop's own pixels, upright, centred on the origin; one slice, 1 mm thick."""
-    height, width = slices.images.shape[1:]
+    height, width = slices.images.shape[-2:]
     spacing = float(slices.spacing_mm[row])
     affine = np.eye(4)
     affine[:3, :3] = UPRIGHT * np.array([spacing, spacing, 1.0])
@@ -87,9 +115,9 @@ def native_grid(slices: Slices, row: int) -> Grid:
 
 
 def frame_image(image: np.ndarray, grid: Grid, frame: Frame) -> Tensor:
-    """[H, W] on its grid -> [1, size, size] as the method sees it, normalised as a lesion of one slice."""
-    values = torch.from_numpy(np.asarray(image, np.float32))[None, None]
-    return frame.normalize(resample(values, grid, frame.grid_for(grid)))[0]
+    """[C, H, W] on its grid -> [C, size, size] as the method sees it, normalised as a lesion of one slice."""
+    values = torch.from_numpy(np.asarray(image, np.float32))[:, None]
+    return frame.normalize(resample(values, grid, frame.grid_for(grid)))[:, 0]
 
 
 def to_native(probability: Tensor, frame: Frame, grid: Grid) -> np.ndarray:

@@ -63,11 +63,12 @@ def plain_batches(slices: Slices, rows: np.ndarray, frame: Frame, method: Method
     device = next(method.parameters()).device
     for start in range(0, len(rows), BATCH):
         chosen = rows[start : start + BATCH]
-        planes = np.concatenate([slices.images[chosen][:, None], slices.masks(chosen)], 1).astype(np.float32)
         crop_mm = slices.images.shape[-1] * slices.spacing_mm[chosen]
         theta = np.zeros((len(chosen), 2, 3), np.float32)
         theta[:, 0, 0] = theta[:, 1, 1] = frame.field_of_view_mm / crop_mm
-        planes = to_frame(torch.from_numpy(planes), theta, frame.size)
-        image, masks = frame.normalize(planes[:, :1]), (planes[:, 1:] > 0.5).float()
+        planes, masks = torch.from_numpy(slices.planes(chosen)), torch.from_numpy(slices.masks(chosen)).float()
+        image, masks = to_frame(planes, masks, theta, frame.size)
+        image = frame.normalize(image.flatten(0, 1)[:, None]).view(image.shape)
+        masks = (masks > 0.5).float()
         targets = expert_targets(slices, chosen, method.experts)
         yield Batch(image, masks, targets, torch.from_numpy(chosen)).to(device), chosen.tolist()

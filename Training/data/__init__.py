@@ -7,13 +7,19 @@ from pathlib import Path
 from MultiRaterSegLib.errors import DataError
 
 from .image_table import load_image_table
+from .lidc_attributes import load_lidc_attributes
 from .lidc_slices import load_lidc_slices
+from .npc_170 import load_npc_170
 from .simulated import load_simulated
+from .simulator import SCANNERS
 from .training_data import TrainingData
 
 DATASETS: dict[str, Callable[[Path, tuple[int, ...]], TrainingData]] = {
     "lidc_slices": load_lidc_slices,
+    "lidc_attributes": load_lidc_attributes,
+    "npc_170": load_npc_170,
     "simulated": load_simulated,
+    **{f"simulated_without_{scanner}": partial(load_simulated, without=scanner) for scanner in SCANNERS},
     "image_table": load_image_table,
     "image_table_ranked": partial(load_image_table, experts="ranks"),
 }

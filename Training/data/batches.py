@@ -65,16 +65,16 @@ class BatchSource:
     def batch(self, step: int) -> Batch:
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, step, 0xBA7C])))
         rows, negative = self._draw_rows(rng)
-        image = self.slices.images[rows].astype(np.float32)
+        image = self.slices.planes(rows)
         masks = self._masks(rows, rng)
         off_lesion = negative & (rng.random(len(rows)) < 0.5)
         for i in np.flatnonzero(negative & ~off_lesion):
             image[i] = remove_lesion(image[i], masks[i].any(0), rng)
             masks[i] = False
-        image = normalize_as_displayed(torch.from_numpy(image[:, None]), self.frame, self.augmentation.window, rng)
-        planes = torch.cat([image, torch.from_numpy(masks.astype(np.float32))], 1)
-        planes = to_frame(planes, self._affine(rng, rows, off_lesion), self.window)
-        image, masks = planes[:, :1], (planes[:, 1:] > 0.5).float()
+        image = normalize_as_displayed(torch.from_numpy(image), self.frame, self.augmentation.window, rng)
+        affine = self._affine(rng, rows, off_lesion)
+        image, masks = to_frame(image, torch.from_numpy(masks.astype(np.float32)), affine, self.window)
+        masks = (masks > 0.5).float()
         image = augment_intensity(image, self.augmentation, rng)
         return Batch(image, masks, expert_targets(self.slices, rows, self.experts), torch.from_numpy(rows))
 
@@ -132,27 +132,30 @@ class BatchSource:
         return matrix.astype(np.float32)
 
 
-def to_frame(planes: Tensor, theta: np.ndarray, size: int) -> Tensor:
-    """Planes [B, C, H, W] (channel 0 the image, repeated at its border; others masks, 0 outside) -> [B, C, size, size]."""
-    grid = F.affine_grid(torch.from_numpy(theta), [len(planes), 1, size, size], align_corners=False)
-    image = F.grid_sample(planes[:, :1], grid, mode="bilinear", padding_mode="border", align_corners=False)
-    masks = F.grid_sample(planes[:, 1:], grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return torch.cat([image, masks], 1)
+def to_frame(image: Tensor, masks: Tensor, theta: np.ndarray, size: int) -> tuple[Tensor, Tensor]:
+    """Images [B, C, H, W] (repeated at their border) and masks [B, M, H, W] (0 outside), both -> [B, .., size, size]."""
+    grid = F.affine_grid(torch.from_numpy(theta), [len(image), 1, size, size], align_corners=False)
+    image = F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    masks = F.grid_sample(masks, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return image, masks
 
 
 def normalize_as_displayed(image: Tensor, frame: Frame, chance: float, rng: np.random.Generator) -> Tensor:
-    """Crops [B, 1, H, W] -> normalised by the frame's rule, some of them first cut to a random display window."""
+    """Crops [B, C, H, W] -> normalised by the frame's rule, each channel by itself, some of them first cut to a random
+    display window."""
+    shape = image.shape
+    image = image.flatten(0, 1)[:, None]
     n = len(image)
     flat = image.flatten(1)
     low, high = flat.amin(1).view(-1, 1, 1, 1), flat.amax(1).view(-1, 1, 1, 1)
     cut = rng.uniform(0, (0.12, 0.35), (n, 2)) * (rng.random((n, 1)) < chance)
     floor, ceiling = torch.from_numpy(cut.astype(np.float32)).view(n, 2, 1, 1, 1).unbind(1)
     span = high - low
-    return frame.normalize(image.clamp(low + floor * span, high - ceiling * span))
+    return frame.normalize(image.clamp(low + floor * span, high - ceiling * span)).view(shape)
 
 
 def augment_intensity(image: Tensor, a: Augmentation, rng: np.random.Generator) -> Tensor:
-    """Normalised windows [B, 1, H, W] as other scanners would show them: gamma, contrast, brightness, blur, noise."""
+    """Normalised windows [B, C, H, W] as other scanners would show them: gamma, contrast, brightness, blur, noise."""
     n = len(image)
 
     def draw(low: float, high: float) -> Tensor:

@@ -5,7 +5,7 @@ from scipy import ndimage
 
 
 def remove_lesion(image: np.ndarray, lesion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """image [H, W] float with `lesion` [H, W] bool painted over by a piece of the same slice, blended at its rim.
+    """image [..., H, W] float with `lesion` [H, W] bool painted over by a piece of the same slice, blended at its rim.
 
     Of many shifted or mirrored copies of the slice, the piece is taken whose surroundings match those of the lesion
     best and that is darkest inside: lung, with its own vessels and noise, not a smooth fill.
@@ -20,9 +20,10 @@ def remove_lesion(image: np.ndarray, lesion: np.ndarray, rng: np.random.Generato
     for _ in range(24):
         angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(1.2, 3.0) * radius
         shift = np.rint([distance * np.sin(angle), distance * np.cos(angle)]).astype(int)
-        candidate = ndimage.shift(image, shift, order=0, mode="mirror")
+        candidate = ndimage.shift(image, (*[0] * (image.ndim - 2), *shift), order=0, mode="mirror")
         from_lesion = ndimage.shift(lesion.astype(np.uint8), shift, order=0, mode="mirror").astype(bool)
-        cost = np.abs(candidate - image)[ring].mean() + 0.5 * candidate[hole].mean() + 1e3 * (from_lesion & hole).any()
+        cost = np.abs(candidate - image)[..., ring].mean() + 0.5 * candidate[..., hole].mean()
+        cost += 1e3 * (from_lesion & hole).any()
         if cost < best_cost:
             best, best_cost = candidate, cost
     weight = ndimage.gaussian_filter(ndimage.binary_dilation(lesion, iterations=2).astype(np.float32), 1.5)

@@ -8,7 +8,7 @@ from rich.progress import track
 from MultiRaterSegLib.errors import DataError
 
 from .lidc_slices import EXPERTS
-from .simulator import OutlinedNodule, Plane, SimulatedScan, VesselField, read_nodules
+from .simulator import SCANNERS, OutlinedNodule, Plane, SimulatedScan, VesselField, read_nodules, scanner_of
 from .slices import Slices
 from .training_data import TrainingData
 
@@ -18,12 +18,17 @@ CROP_PX = 128
 FIELD = VesselField(reach_mm=50.0, crowding=1.4)
 
 
-def load_simulated(root: Path, folds: tuple[int, ...], nodules: int | None = None) -> TrainingData:
+def load_simulated(
+    root: Path, folds: tuple[int, ...], nodules: int | None = None, without: str | None = None
+) -> TrainingData:
     """root: an npz of outlines, or the folder of lidc_outlines.npz; relative to the working folder or to the project.
-    nodules: only the first so many. Takes about 15 ms a slice. Raises DataError when there is nothing."""
-    outlined = read_nodules(_find(root), folds)[:nodules]
+    nodules: only the first so many. without: a scanner whose scans are left out, to test on it later. Takes about 15 ms
+    a slice. Raises DataError when there is nothing."""
+    outlined = [nodule for nodule in _outlined(root, folds) if scanner_of(nodule.scan) != without][:nodules]
     if not outlined:
-        raise DataError(f"The bundled outlines have no fold {', '.join(map(str, folds))}. They have the folds 0, 1, 2.")
+        raise DataError(
+            f"All scans of fold {', '.join(map(str, folds))} are of the scanner '{without}' that is left out."
+        )
     parts = [simulate_nodule(nodule) for nodule in track(outlined, "Simulating CT", transient=True)]
     return TrainingData(
         Slices.concatenate(parts),
@@ -34,6 +39,22 @@ def load_simulated(root: Path, folds: tuple[int, ...], nodules: int | None = Non
     )
 
 
+def simulate_acquisitions(root: Path, folds: tuple[int, ...], nodules: int | None = None) -> dict[str, Slices]:
+    """{scanner: slices}: the same nodules, anatomy and outlines as each scanner would show them, row by row alike."""
+    outlined = _outlined(root, folds)[:nodules]
+    return {
+        scanner: Slices.concatenate([simulate_nodule(nodule, scanner=scanner) for nodule in outlined])
+        for scanner in track(SCANNERS, "Simulating CT", transient=True)
+    }
+
+
+def _outlined(root: Path, folds: tuple[int, ...]) -> list[OutlinedNodule]:
+    outlined = read_nodules(_find(root), folds)
+    if not outlined:
+        raise DataError(f"The bundled outlines have no fold {', '.join(map(str, folds))}. They have the folds 0, 1, 2.")
+    return outlined
+
+
 def _find(root: Path) -> Path:
     for base in (Path(), PROJECT):
         path = base / root
@@ -42,9 +63,9 @@ def _find(root: Path) -> Path:
     raise DataError(f"No outlines at '{root}'. The project brings them: use '{BUNDLED}'.")
 
 
-def simulate_nodule(nodule: OutlinedNodule, repetition: int = 0) -> Slices:
-    """The slices that somebody outlined, as HU int16 at the real scan's pixel spacing."""
-    scan = _scan(nodule, repetition)
+def simulate_nodule(nodule: OutlinedNodule, repetition: int = 0, scanner: str | None = None) -> Slices:
+    """The slices that somebody outlined, as HU int16 at the real scan's pixel spacing. scanner: None = the scan's own."""
+    scan = _scan(nodule, repetition, scanner)
     numbers = [int(number) for number in nodule.slice_number]
     images = np.stack([scan.slice(number) for number in numbers])
     return _rows(nodule, numbers, images, np.stack([scan.masks(number) for number in numbers]))
@@ -59,8 +80,10 @@ def simulate_beyond(nodule: OutlinedNodule, steps: int = 2, repetition: int = 0)
     return _rows(nodule, numbers, images, np.stack([scan.masks(number) for number in numbers]))
 
 
-def _scan(nodule: OutlinedNodule, repetition: int) -> SimulatedScan:
-    return SimulatedScan(nodule, repetition, plane=Plane(CROP_PX, round(nodule.pixel_spacing_mm, 3)), field=FIELD)
+def _scan(nodule: OutlinedNodule, repetition: int, scanner: str | None = None) -> SimulatedScan:
+    return SimulatedScan(
+        nodule, repetition, scanner, plane=Plane(CROP_PX, round(nodule.pixel_spacing_mm, 3)), field=FIELD
+    )
 
 
 def _rows(nodule: OutlinedNodule, numbers: list[int], images: np.ndarray, masks: np.ndarray) -> Slices:

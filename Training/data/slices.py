@@ -14,10 +14,11 @@ LARGE_MM2 = 67.75
 class Slices:
     """n axial crops and their raters' masks.
 
-    images: [n, H, W] of any real type. packed_masks: uint8 [n, M, H, W/8], `np.packbits` along the last axis; an empty
-    mask: that rater outlined nothing. present: bool [n, M], False where the rater never saw the image. patient, nodule
-    (unique within the patient), slice_index: [n]. spacing_mm: float [n], pixel spacing, unknown replaced by the median.
-    ratings: uint8 [n, M, 9] (LIDC's nine, 0 = none) or None. raters: names where raters are stable persons, else ().
+    images: [n, H, W], or [n, C, H, W] of several channels, of any real type. packed_masks: uint8 [n, M, H, W/8],
+    `np.packbits` along the last axis; an empty mask: that rater outlined nothing. present: bool [n, M], False where the
+    rater never saw the image. patient, nodule (unique within the patient), slice_index: [n]. spacing_mm: float [n],
+    pixel spacing, unknown replaced by the median. ratings: uint8 [n, M, 9] (LIDC's nine, 0 = none) or None. raters:
+    names where raters are stable persons, else ().
     """
 
     images: np.ndarray
@@ -32,6 +33,15 @@ class Slices:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def channels(self) -> int:
+        return 1 if self.images.ndim == 3 else self.images.shape[1]
+
+    def planes(self, rows: Sequence[int] | np.ndarray | slice) -> np.ndarray:
+        """The images of the given rows: float32 [r, C, H, W]."""
+        chosen = self.images[rows].astype(np.float32)
+        return chosen[:, None] if chosen.ndim == 3 else chosen
 
     def masks(self, rows: Sequence[int] | np.ndarray | slice) -> np.ndarray:
         """bool [r, M, H, W] of the given rows."""

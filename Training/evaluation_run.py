@@ -1,0 +1,160 @@
+"""What evaluate.py and compare.py share: which slices, with which settings, and a model's evaluation on them."""
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from MultiRaterSegLib.checkpoint import Checkpoint
+from MultiRaterSegLib.errors import DataError
+
+from .data import DATASETS, load_data
+from .data.lidc_slices import LidcSlices
+from .data.simulated import simulate_acquisitions
+from .data.slices import Slices
+from .evaluation import Evaluation, evaluate
+from .recipe import DataSettings, Recipe, load_recipe
+from .robustness import acquired_planes, corrupted_planes, evaluate_conditions
+from .slice_predictions import Planes, PredictionFile, Sampling
+
+BUNDLED = Path("Resources/SampleData")
+SAME_FOLDS = ("lidc_slices", *(name for name in DATASETS if name.startswith("simulated")))
+"""Data sets whose folds hold the same patients."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Slices and rows that every model is evaluated on. conditions: {name: images}, empty = no robustness. record: what
+    the report says of them. validation_of: the recipe whose inner validation patients they show, if any."""
+
+    slices: Slices
+    rows: np.ndarray
+    conditions: dict[str, Planes]
+    record: dict
+    validation_of: Recipe | None = None
+
+
+def load_task(options: argparse.Namespace) -> Task:
+    """What the options of `evaluation_options` ask for. Raises DataError for what is missing or does not go together."""
+    acquired = "acquisition" in options.robustness
+    if acquired and (options.data_set != "simulated" or len(options.robustness) > 1):
+        raise DataError("--robustness acquisition needs --data-set simulated, and no other kind beside it.")
+    root = options.root or BUNDLED
+    acquisitions = simulate_acquisitions(root, tuple(options.folds)) if acquired else {}
+    if acquired and options.clean_scanner not in acquisitions:
+        raise DataError(f"There is no scanner '{options.clean_scanner}'. Scanners: {', '.join(acquisitions)}.")
+    recipe = load_recipe(options.validation_of) if options.validation_of else None
+    if acquired:
+        slices = acquisitions[options.clean_scanner]
+    else:
+        slices = validation_slices(recipe, options.root) if recipe else _load(options, root)
+    rows = slices.subset(options.subset)[:: options.every]
+    conditions: dict[str, Planes] = {}
+    if acquired:
+        conditions = acquired_planes(acquisitions, options.clean_scanner)
+    elif options.robustness:
+        conditions = corrupted_planes(slices, rows, options.robustness)
+    record = {
+        "data": [f"validation patients of {recipe.name}"] if recipe else data_names(options),
+        "subset": options.subset + (f", every {options.every}. slice" if options.every > 1 else ""),
+        "sizes": options.samples,
+        "seeds": options.seeds,
+        "expert_samples": options.expert_samples,
+        "conditions": list(conditions),
+        "robustness_samples": options.robustness_samples,
+    }
+    return Task(slices, rows, conditions, record, recipe)
+
+
+def validation_slices(recipe: Recipe, root: Path | None = None) -> Slices:
+    """Of the patients whom training by this recipe holds back to choose the best step. root: None = the recipe's own."""
+    settings = recipe.data if root is None else dataclasses.replace(recipe.data, root=str(root))
+    return load_data(settings).split_patients(settings.validation_share, recipe.seed)[1].slices
+
+
+def _load(options: argparse.Namespace, root: Path) -> Slices:
+    if options.data:
+        return LidcSlices.load(options.data)
+    if options.data_set not in DATASETS:
+        raise DataError(f"--data-set {options.data_set} is unknown. Data sets: {', '.join(DATASETS)}.")
+    return DATASETS[options.data_set](root, tuple(options.folds)).slices
+
+
+def data_names(options: argparse.Namespace) -> list[str]:
+    """How the report calls the data: names of prepared files, or "NAME fold N"."""
+    return [path.name for path in options.data] or [f"{options.data_set} fold {fold}" for fold in options.folds]
+
+
+def about(checkpoint: Checkpoint, task: Task) -> dict:
+    """What is evaluated. A run's best.safetensors is called by its recipe; folds that it was trained on are named."""
+    recipe = checkpoint.info.get("recipe", {})
+    return {
+        "model": recipe.get("name", "best") if checkpoint.name == "best" else checkpoint.name,
+        "model_sha256": checkpoint.sha256,
+        "method": checkpoint.method.name,
+        "trained_on": trained_on(recipe, task),
+        **task.record,
+    }
+
+
+def trained_on(recipe: dict, task: Task) -> list[str]:
+    """Data among the task's whose patients a model of this recipe has seen; none for the inner validation patients of
+    its own split."""
+    trained = recipe.get("data", {})
+    own, folds = trained.get("name", DataSettings.name), trained.get("folds", ())
+    kin = SAME_FOLDS if own in SAME_FOLDS else (own,)
+    if task.validation_of:
+        if _split(trained, recipe.get("seed", 0)) == _split(vars(task.validation_of.data), task.validation_of.seed):
+            return []
+        shown = task.validation_of.data
+        return task.record["data"] if shown.name in kin and set(shown.folds) & set(folds) else []
+    seen = {f"{name} fold {fold}" for name in kin for fold in folds}
+    seen |= {f"fold{fold}.npz" for fold in folds if own in SAME_FOLDS}
+    return [name for name in task.record["data"] if name in seen]
+
+
+def _split(data: dict, seed: int) -> tuple:
+    """What decides which patients are held back."""
+    found = vars(DataSettings()) | {name: data[name] for name in data if name != "root"}
+    return (seed, found["name"], tuple(found["folds"]), found["validation_share"], found["limit"])
+
+
+Progress = Callable[[Iterable], Iterable]
+
+
+def evaluate_on(
+    checkpoint: Checkpoint,
+    task: Task,
+    save_predictions: Path | None = None,
+    progress: Callable[[str, int], Progress] = lambda _name, _total: iter,
+) -> tuple[Evaluation, Evaluation | None]:
+    """The tables' figures, and those under the task's conditions. progress(name, slices) wraps each loop over slices."""
+    method, frame, count = checkpoint.method, checkpoint.frame, len(task.rows)
+    settings = {name: task.record[name] for name in ("sizes", "seeds", "expert_samples")}
+    with PredictionFile(save_predictions, task.rows) if save_predictions else nullcontext() as file:
+        evaluation = evaluate(
+            method,
+            frame,
+            task.slices,
+            task.rows,
+            **settings,
+            keep=file.add if file else None,
+            progress=progress(method.title, count),
+        )
+    if not task.conditions:
+        return evaluation, None
+    sampling = Sampling(task.record["robustness_samples"], tuple(settings["seeds"][:1]), settings["expert_samples"])
+    worse = evaluate_conditions(
+        method,
+        frame,
+        task.slices,
+        task.rows,
+        task.conditions,
+        sampling,
+        progress(f"{method.title}, worse images", count),
+    )
+    return evaluation, worse
