@@ -11,7 +11,9 @@ Numbers are those of the paper and of its public code; where we differ and why:
   statistics of the frozen network drift). The best epoch is not chosen on the test fold.
 * The last layer of a head has no ReLU, so that a query may point anywhere, not only where all coordinates are positive.
 * Convolutions of a head are padded by 1 (the public code pads by 3, so its maps grow); pooling in between as there.
-* The random reader is drawn for each image, not once a batch. The generalised Dice loss is our soft Dice loss.
+* The random reader is drawn for each image, not once a batch. The generalised Dice loss is our soft Dice loss; the boundary
+  loss is the sum over union and intersection (as ProSona prints it), the public code's one loss over both: ours weighs twice.
+* The prior is a head on the U-Net's bottleneck, not a second encoder, and there is no L2 term on the latent networks.
 * The posterior sees all masks sorted by area; experts that a data set ranks otherwise have heads of their own.
 * `cross_entropy_weight`, off in the paper, is what our compact recipes add to every method's Dice loss.
 

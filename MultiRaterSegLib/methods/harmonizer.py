@@ -22,8 +22,10 @@ What the paper leaves open, and what we chose:
   projection would lose all detail. So a 1x1 convolution with GELU joins X' with what was attended to before averaging.
 * Fusing: z' = mean of the attended bank + W(joined features), W zero at first: z' starts where the decoder knows it.
 * L_seg is Dice + `cross_entropy_weight` x cross-entropy (1 in the paper). K in the GED loss is not printed: 8.
-  Its distance is 1 - soft IoU (section 3.3). Equation 6 as a mean over raters; the posterior sees one reader.
-* Bank: M = 100 samples of the prior, drawn anew for each step and each sample.
+  Its distance is 1 - IoU (section 3.3) of probabilities: sums of minima over sums of maxima. Equation 6 as a mean over
+  raters; the posterior sees one reader; the prior is a head on the U-Net's bottleneck.
+* The "memory buffer" of 100 is the bank: samples of the prior, drawn anew for each step and each sample.
+* Without frequency prompts (ablation) the rater scales the channels of W_d's output, and neither wavelet nor prompt is left.
 
 A style is c_i, so interpolation mixes how two raters weight the prompt components.
 """
