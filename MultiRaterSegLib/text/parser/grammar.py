@@ -32,7 +32,8 @@ def _read_token(reading: Reading, index: int, token: Token) -> None:
     if (tag in VERBS or tag in QUALITIES) and reading.whole and reading.whole.index == index - 1:
         reading.whole = None  # 'completely smooth', 'fully include': an adverb
     if is_particle(reading, index, token):
-        reading.govern_backwards(1 if tag in ("particle_in", "within") or token.text == "on" else -1)
+        spared = token.text == "alone" and reading.things[-1].tag == "spicule"  # no smoothing
+        reading.govern_backwards(1 if tag in ("particle_in", "within") or token.text == "on" or spared else -1)
     elif reading.shifts and tag in ("particle_in", "particle_out"):
         move(reading, index, "shrink" if tag == "particle_in" else "grow")
     elif token.read_as == "part of" and names_things(reading.tokens[index + 1 :]):
@@ -111,7 +112,7 @@ def _finish(reading: Reading) -> None:
         if mark.governor is None and is_called_lesion(reading.tokens[mark.index + 1 :]):
             mark.governor = "belong"
     if any(token.tag == "bad" for token in reading.tokens):
-        for mark in reading.marks:
+        for mark in (mark for mark in reading.marks if not mark.cautioned):
             mark.negation = -mark.negation  # 'a border this frayed is not usable'
     if reading.degree is not None and reading.marks and reading.marks[-1].degree is None:
         reading.marks[-1].degree = reading.degree

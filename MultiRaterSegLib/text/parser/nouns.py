@@ -44,7 +44,8 @@ def mention(reading: Reading, index: int, token: Token) -> None:
 def _belongs_to_neighbour(reading: Reading, index: int, token: Token) -> bool:
     before, after = reading.tag(index - 1), reading.tag(index + 1)
     if token.tag == "core":  # 'the solid nodule' describes it
-        return (after == "target" and not reading.mode) or _is_place(reading, index)
+        measured = any(other.tag == "generous" and other.text.endswith("from") for other in reading.tokens[:index])
+        return (after == "target" and not reading.mode) or measured or _is_place(reading, index)
     if token.tag == "margin":  # 'hazy margin' is the halo; 'tight margin' has been read
         described = before in ("halo", "core") or any(mark.head == "margin" for mark in reading.marks)
         return described or _is_place(reading, index)
@@ -90,9 +91,11 @@ def _soften(reading: Reading, mark: Mark) -> None:
 
 
 def is_object(reading: Reading, index: int) -> bool:
-    """'avoid lung', 'rather than adding lung', not 'in the lung'."""
-    before = [token for token in reading.tokens[:index] if token.tag not in ("determiner", *DEGREES)]
-    return bool(before) and before[-1].tag in ("include", "exclude", "not")
+    """'avoid lung', 'swallows a lot of lung', 'lung spared', not 'in the lung'."""
+    skipped = ("determiner", "whole", *DEGREES)
+    before = [token for token in reading.tokens[:index] if token.tag not in skipped and token.text != "of"]
+    verb = before and before[-1].tag in ("include", "exclude", "not")
+    return bool(verb) or reading.tag(index + 1) == "exclude"
 
 
 def open_whole(reading: Reading, index: int) -> None:

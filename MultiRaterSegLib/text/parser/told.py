@@ -30,6 +30,17 @@ SPILLING |= {"fall short", "fall short of", "encroach", "encroach on", "cut acro
 SPILLING |= {f"{verb} over" for verb in ("glide", "skate", "run")}
 """Verbs that nobody asks for: an outline that bleeds, spills or falls short is a complaint."""
 DRAWN = {"outline", "edge"}
+REGRETS = {
+    "by accident",
+    "accidentally",
+    "by mistake",
+    "mistakenly",
+    "in error",
+    "erroneously",
+    "wrongly",
+    "unfortunately",
+}
+REGRETS |= {"a pity", "a shame", "sadly", "regrettably", "unnecessarily", "needlessly", "overkill"}
 PLACES = {"in", "inside", "within", "outside", "beyond"}
 """'There is lung inside your outline': what is seen there is not wanted there."""
 SEEMING = {"look", "seem", "appear", "feel"}
@@ -60,6 +71,15 @@ def told(segments: Sequence[Segment]) -> list[str]:
     return manners
 
 
+def describes(tokens: Sequence[Token]) -> bool:
+    """'the outline is wearing a coat', 'your contour goes into the haze', 'an ellipse would be too simple'."""
+    for token in tokens[1:]:
+        finite = token.tag in VERBS and token.text.split()[0].endswith("s")
+        if finite or token.text in COPULA or token.text == "be":
+            return True
+    return False
+
+
 def _manner(tokens: Sequence[Token]) -> str:
     words = {word for token in tokens for word in token.text.split()}
     if words & MODAL:
@@ -72,9 +92,12 @@ def _manner(tokens: Sequence[Token]) -> str:
     passive = bool(words & PAST) and any(token.tag in ("include", "exclude", "follow") for token in tokens)
     stands = words & {"there"} and words & PLACES and any(token.tag in DRAWN for token in tokens)
     stands = stands and all(token.tag != "target" for token in tokens)
+    if any(token.text in REGRETS for token in tokens):
+        return "fault"
     if spilt or passive or stands or _seems(tokens) or _starts_with_you(tokens) or (words & EARLIER and "you" in words):
         return "fault"
-    return "seen" if _states(tokens) else ""
+    takes_lung = any(token.tag == "surroundings" or token.text == "lung" for token in tokens)
+    return ("fault" if takes_lung else "seen") if _states(tokens) else ""
 
 
 def _starts_with_you(tokens: Sequence[Token]) -> bool:
