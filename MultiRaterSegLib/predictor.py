@@ -28,6 +28,7 @@ DEFAULT_MODEL = "prosona_compact"
 SLICES_PER_BATCH = 8
 PLANES_PER_BATCH = {"cpu": 16}  # samples x slices decoded at once: 16 fit a CPU's cache, 160 take three times as long
 PLANES_PER_BATCH_GPU = 640
+MANY = 0.1  # share of simulated readers below which a stray outline is no reason for a warning
 
 Progress = Callable[[float], bool | None]
 """Called with the share done, 0..1; returning False cancels."""
@@ -255,18 +256,33 @@ def _outline_warnings(masks: np.ndarray, lesion: Lesion) -> tuple[str, ...]:
     if not anybody.any():
         return ("No simulated reader outlined anything here. Point at the middle of the lesion.",)
     found = []
-    slices = anybody.any(tuple(2 - axis for axis in range(3) if axis != lesion.region.across))
+    slices = masks.any(_in_plane(lesion)).any(0)
     if slices.sum() < 3:
         covered = "1 slice" if slices.sum() == 1 else f"{slices.sum()} slices"
         found.append(f"The outline covers only {covered}; volumes and 3-D distances are unreliable.")
-    if slices[[0, -1]].any() and len(slices) > 1:
-        found.append("The outline reaches the first or last slice that was looked at. Give a taller box with --roi.")
+    found.extend(_end_warnings(masks.any(_in_plane(lesion)).mean(0) >= MANY, lesion.region))
     if _at_frame_edge(anybody, lesion):
         field = lesion.predictor.frame.field_of_view_mm
         found.append(
             f"The outline touches the edge of the {field:.0f} mm field that the model sees; it may be cut off."
         )
     return tuple(found)
+
+
+def _in_plane(lesion: Lesion) -> tuple[int, int]:
+    """The two axes of masks [S, k, j, i] along which one slice of the lesion lies."""
+    return tuple(3 - axis for axis in range(3) if axis != lesion.region.across)
+
+
+def _end_warnings(reached: np.ndarray, region: Region) -> list[str]:
+    """reached [n]: the slices that were looked at and that enough simulated readers outline."""
+    if len(reached) < 2 or not reached[[0, -1]].any():
+        return []
+    outermost = {0, int(region.scan.size_ijk[region.across]) - 1}
+    ends = {index for index, there in ((region.slices[0], reached[0]), (region.slices[-1], reached[-1])) if there}
+    if ends <= outermost:
+        return ["The outline reaches the end of the scan; the lesion may go on beyond it."]
+    return ["The outline reaches the first or last slice that was looked at. Give a taller box with --roi."]
 
 
 def _at_frame_edge(mask: np.ndarray, lesion: Lesion) -> bool:

@@ -19,6 +19,9 @@ DEPTH_MM = 40.0
 MARGIN = 2
 """Voxels around the frame that interpolation may need."""
 
+ROUNDING = 0.01
+"""Voxels. A scan that was saved and loaded again lies some nanometres beside where it was, and is looked at all the same."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -137,7 +140,7 @@ def _look_at(scan: Grid, place: Place, frame: Frame) -> Grid:
     if place.low is not None:
         corners = scan.to_ijk(np.array(np.meshgrid(*zip(place.low, place.high))).reshape(3, -1).T)
         reach[across] = np.ptp(corners[:, across]) / 2 + 2
-    return scan.crop(np.ceil(middle - reach), np.floor(middle + reach))
+    return scan.crop(np.ceil(middle - reach - ROUNDING), np.floor(middle + reach + ROUNDING))
 
 
 def _corners(grid: Grid) -> np.ndarray:

@@ -10,7 +10,7 @@ from MultiRaterSegLib.errors import Cancelled, GeometryError, UnsupportedRequest
 from MultiRaterSegLib.geometry import Grid, Volume
 from MultiRaterSegLib.lesion_part import part_at_point, parts_in_box
 from MultiRaterSegLib.method import Method
-from MultiRaterSegLib.predictor import Lesion, VolumePredictor
+from MultiRaterSegLib.predictor import Lesion, VolumePredictor, _outline_warnings
 
 POINT = np.array([12.0, -8.0, 5.0])
 
@@ -182,6 +182,30 @@ def test_warnings_are_in_plain_words(predictor):
         (3, 60, 60),
     )
     assert "slice" in " ".join(predictor.consensus(flat, at=POINT, samples=2).warnings)
+
+
+@pytest.mark.parametrize(("slices", "advice"), [(12, "end of the scan"), (40, "taller box")])
+def test_an_outline_that_reaches_an_end_says_which(predictor, slices, advice):
+    """A column through a scan of 24 mm, and through one that is taller than what is looked at."""
+    shape = (slices, 60, 50)
+    affine = np.diag([-1.1, -1.1, 2.0, 1.0])
+    affine[:3, 3] = POINT - affine[:3, :3] @ (np.array(shape[::-1]) / 2)
+    i, j = np.meshgrid(np.arange(50), np.arange(60))
+    column = 1000 / (1 + np.exp(np.hypot(i - 25, j - 30) * 1.1 - 9.0)) - 800
+    voxels = np.broadcast_to(column, shape)[None].astype(np.int16)
+    prediction = predictor.consensus(Volume(voxels, Grid(shape, affine), "CT", "column"), at=POINT, samples=10)
+    assert advice in " ".join(prediction.warnings)
+
+
+def test_one_stray_reader_at_the_end_is_no_reason_to_warn(predictor):
+    lesion = predictor.lesion(ball(), at=POINT)
+    masks = np.zeros((20, *lesion.grid.shape), bool)
+    middle = tuple(n // 2 for n in lesion.grid.shape)
+    masks[:, 4:-4, middle[1], middle[2]] = True
+    masks[0, :, middle[1], middle[2]] = True
+    assert _outline_warnings(masks, lesion) == ()
+    masks[1, :, middle[1], middle[2]] = True
+    assert len(_outline_warnings(masks, lesion)) == 1
 
 
 def test_cancelling_stops_the_work(predictor):

@@ -1,5 +1,9 @@
 """What is peculiar to ProSona: both stages learn, words become targets."""
 
+import copy
+import math
+from dataclasses import replace
+
 import torch
 from tiny_model import TINY_CONFIG, tiny_batch, tiny_method
 
@@ -59,6 +63,21 @@ def test_slots_become_masks_made_of_what_readers_drew():
     assert (area(halo=-1.0) <= area(halo=-0.3)).all()
     assert (area(halo=-0.3) <= area()).all()
     assert (area() <= area(halo=1.0)).all()
+
+
+def test_a_low_temperature_samples_a_narrower_prior_and_leaves_styles_alone():
+    method = tiny_method()
+    cool = copy.deepcopy(method)
+    cool.config = replace(method.config, sampling_temperature=0.5)
+    noise = Noise(3, samples=6)
+    with torch.no_grad():
+        encoded = method.encode(tiny_batch().image)
+        narrow = replace(encoded.prior, log_std=encoded.prior.log_std - math.log(2))
+        expected = method.sample(replace(encoded, prior=narrow), noise)
+        assert torch.allclose(cool.sample(encoded, noise), expected, atol=1e-6)
+        assert not torch.allclose(method.sample(encoded, noise), expected, atol=1e-4)
+        style = method.expert_style(encoded, 0)
+        assert torch.equal(cool.sample(encoded, noise, style), method.sample(encoded, noise, style))
 
 
 def test_contrast_is_only_among_prompts_of_experts():

@@ -54,6 +54,18 @@ def test_the_part_around_a_lesion_gives_what_the_whole_scan_gives(predictor, num
     assert part.voxels.size < volume.voxels.size
 
 
+@pytest.mark.parametrize("nanometres", [-30, 30])
+def test_a_scan_that_was_saved_and_loaded_is_looked_at_in_the_same_voxels(nanometres):
+    """Half the depth, 20 mm, is a whole number of these voxels from the point: the last slice is just in or just out."""
+    before = Grid((40, 60, 60), np.diag([0.701, 0.701, 1.25, 1.0]))
+    moved = np.diag([0.701, 0.701, 1.25, 1.0])
+    moved[2, 3] += nanometres * 1e-6
+    after, at = Grid(before.shape, moved), before.to_ras((30, 30, 19))
+    seen = [Region.around(Place.of(grid, at), grid, FRAME) for grid in (before, after)]
+    assert seen[0].slices == seen[1].slices == range(3, 36)
+    assert seen[0].grid.shape == seen[1].grid.shape
+
+
 def test_a_box_and_the_scans_corner_are_cut_exactly_too(predictor):
     volume = scan(AXES[2])
     low, high = volume.grid.to_ras((40, 28, 14)), volume.grid.to_ras((60, 50, 25))

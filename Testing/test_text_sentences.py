@@ -429,7 +429,7 @@ Contour it generously; I don't mind a bit of normal lung. | refuse
 Include some normal lung tissue around the nodule. | E+.33
 Never include healthy lung. | E-
 The fuzzy part is tumour as well. | H+
-The fuzzy part is oedema, leave it out. | refuse
+The fuzzy part is oedema, leave it out. | H-
 Follow the true irregular shape instead of a smooth ellipse. | S+
 Give me an oval that covers everything. | E+ S-
 Be a bit less strict. | E+.33

@@ -181,12 +181,13 @@ class StageModule(lightning.LightningModule):
 
 
 class KeepBest(Callback):
-    """Scores the weight average on the inner validation patients and keeps the best; early averages still warm up."""
+    """Scores the weight average on the inner validation patients and keeps the best, or the last: early averages still
+    warm up, and the score does not see everything that is trained."""
 
     def __init__(self, path: Path, validation: Slices, frame: Frame, settings: StageSettings):
         self.path, self.validation, self.frame = path, validation, frame
         self.every, self.steps = settings.validate_every, settings.steps
-        self.best = -math.inf
+        self.keep, self.best = settings.keep, -math.inf
 
     def state_dict(self) -> dict:
         return {"best": self.best}
@@ -202,7 +203,7 @@ class KeepBest(Callback):
         scores = validation_score(method, self.frame, self.validation, module.stage.judged_by)
         for logger in trainer.loggers:
             logger.log_metrics({f"validation_{name}": value for name, value in scores.items()}, step)
-        if scores["score"] >= self.best:
+        if self.keep == "last" or scores["score"] >= self.best:
             self.best = scores["score"]
             state = {name: value.detach().cpu().contiguous().clone() for name, value in method.state_dict().items()}
             save_file(state, str(self.path))

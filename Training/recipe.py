@@ -44,8 +44,8 @@ class BatchSettings:
 @dataclass(frozen=True)
 class StageSettings:
     """steps: optimiser steps. learning_rate falls to `final_learning_rate` along a cosine after a linear warm-up.
-    ema: decay of the weight average that is validated and kept. gradient_clip: largest norm, 0 = off. validate_every
-    and log_every: steps; 0 = only at the end."""
+    ema: decay of the weight average that is validated and kept. keep: the average with the best score, or the last one.
+    gradient_clip: largest norm, 0 = off. validate_every and log_every: steps; 0 = only at the end."""
 
     steps: int = 1000
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -55,6 +55,7 @@ class StageSettings:
     weight_decay: float = 0.0
     gradient_clip: float = 0.0
     ema: float = 0.999
+    keep: Literal["best", "last"] = "best"
     validate_every: int = 0
     log_every: int = 20
 

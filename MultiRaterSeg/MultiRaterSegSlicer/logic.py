@@ -142,8 +142,8 @@ class MultiRaterSegLogic:
         """One reader style by its name."""
         self._ready(options)
         model = self._model(options.get("model"))
-        if name.lower() not in (known := [expert["name"].lower() for expert in model.info["experts"]]):
-            raise UnsupportedRequest(f"{model.title} knows no expert '{name}'. It knows: {', '.join(known)}.")
+        if name.lower() not in (known := _expert_names(model)):
+            raise UnsupportedRequest(f"{model.title} knows no expert '{name}'. It knows: {', '.join(known.values())}.")
         return self.segment(scan, place, [name], **options)
 
     def prompt(self, scan, place, sentence: str, **options) -> SceneLesion | Segmentation:
@@ -169,6 +169,7 @@ class MultiRaterSegLogic:
         """Consensus and any number of styles in one go; the lesion is looked at once."""
         blocking = self._ready(callbacks)
         lesion = self.lesion(scan, place, model, seed)
+        styles = [_as_the_model_spells_it(style, lesion.model) for style in styles]
         if not blocking:
             return Segmentation(lesion, self.lesions, scan, place, styles, samples, progress=progress, **callbacks)
 
@@ -188,6 +189,19 @@ class MultiRaterSegLogic:
 
     def _model(self, model: ModelInfo | str | None) -> ModelInfo:
         return model if isinstance(model, ModelInfo) else self.client.model(model or self.model)
+
+
+def _expert_names(model: ModelInfo) -> dict[str, str]:
+    """As the model spells them, by their lower-case forms; those too that it does not offer."""
+    return {expert["name"].lower(): expert["name"] for expert in model.info["experts"]}
+
+
+def _as_the_model_spells_it(style: AskedStyle, model: ModelInfo) -> AskedStyle:
+    """ "Inclusive" is "inclusive": an answer goes by its name in the scene, so one style has one name."""
+    names = _expert_names(model)
+    if isinstance(style, str):
+        return names.get(style.lower(), style)
+    return style and (*(names.get(end.lower(), end) for end in style[:2]), style[2])
 
 
 def _where(place) -> dict:

@@ -104,7 +104,7 @@ class Parameters:
     volume = NodeSetting("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode")
     place = NodeSetting("vtkMRMLMarkupsFiducialNode", "vtkMRMLMarkupsROINode")
     lesion = _text()  # "L1"
-    model = _text("prosona_compact")
+    model = _text()  # "": the one that the worker calls its default
     device = _text("auto")
     samples = _whole(20, 10, 100)
     seed = _whole(0, 0)

@@ -2,6 +2,7 @@
 
 import shutil
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import CheckpointError
@@ -36,7 +37,22 @@ def list_models() -> None:
 
 
 def install(path: Path, sha256: str | None) -> None:
-    """Copies a model to the user's models folder, after it was loaded once. Raises CheckpointError."""
+    """`add`, after the model was loaded once. Raises CheckpointError."""
+    from ..checkpoint import load_checkpoint  # torch; only now is it needed
+
+    hides_shipped = add(path, load_checkpoint, sha256)
+    print(f"Installed '{path.stem}' (SHA-256 {sha256_of(path)}). Use it with --model {path.stem}")
+    if hides_shipped:
+        print(
+            f"It now hides the '{path.stem}' that came with MultiRaterSeg; models remove {path.stem} brings that back."
+        )
+
+
+def add(path: Path, check: Callable[[Path], object] = read_info, sha256: str | None = None) -> bool:
+    """Copies a model to the user's models folder; whether it hides a shipped one of its name.
+
+    check: raises CheckpointError for a file that is no model; the default reads its header and needs no torch.
+    """
     if not path.is_file():
         raise CheckpointError(f"There is no file '{path}'. Give a .safetensors file.")
     name, found = path.stem, sha256_of(path)
@@ -46,13 +62,9 @@ def install(path: Path, sha256: str | None) -> None:
     if target.exists() and sha256_of(target) != found:
         raise CheckpointError(f"Another model '{name}' is installed. Remove it first: models remove {name}")
     hides_shipped = name in model_files() and not target.exists()
-    from ..checkpoint import load_checkpoint  # torch; only now is it needed
-
-    load_checkpoint(path)
+    check(path)
     _copy(path, target)
-    print(f"Installed '{name}' (SHA-256 {found}). Use it with --model {name}")
-    if hides_shipped:
-        print(f"It now hides the '{name}' that came with MultiRaterSeg; models remove {name} brings that back.")
+    return hides_shipped
 
 
 def remove(name: str) -> None:

@@ -25,7 +25,8 @@ Ours, off in the paper recipe: `energy_weight` (energy distance between samples 
 calibrates the diversity), `marginal_weight` (the samples' mean against the share of readers, pixel by pixel),
 cross-entropy beside Dice, targets for words beyond size (halo, spiculation, smoothness), measured on the readers' masks
 and the image (see style_targets), and `steering_weight`: a sentence and its opposite, on the same image, must differ in
-the measured property by a margin. Samples of the population are a low-discrepancy sequence (Noise.spread).
+the measured property by a margin. Samples of the population are a low-discrepancy sequence (Noise.spread), and
+may be drawn closer to the prior's mean than it says (`sampling_temperature`), as generative models often are.
 """
 
 from collections.abc import Sequence
@@ -85,6 +86,8 @@ class Config:
     steering_weight: float = 0.0
     marginal_weight: float = 0.0
     experts_per_step: int = 8
+    sampling_temperature: float = 1.0
+    """Of the prior's standard deviation when the population is sampled; training uses 1."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ class ProSona(Method):
     def sample(self, encoded: Encoded, noise: Noise, style: Style | None = None) -> Tensor:
         batch, dim = encoded.prior.mean.shape
         if style is None:
-            z = encoded.prior.place(noise.spread("latent", batch, dim))
+            z = encoded.prior.place(self.config.sampling_temperature * noise.spread("latent", batch, dim))
         else:
             bank = noise.normal("bank", batch, (self.config.bank_size_inference, dim)).movedim(2, 1)  # [S, K, B, D]
             z = navigate(style, encoded.prior.place(bank))

@@ -19,7 +19,7 @@ from ..predictor import DEFAULT_MODEL, Lesion, VolumePredictor, choose_device
 from ..preview import SAMPLES, Previewer
 from ..region import Place, Region
 from ..resources import model_files
-from ..text import WordsEncoder
+from ..text.parser import understand
 from .job import Job
 from .model_info import ModelInfo
 
@@ -80,7 +80,7 @@ class Session:
         try:
             if not model.follows_prompts:
                 raise UnsupportedRequest(f"{model.title} cannot follow a sentence. Choose a reader style.")
-            read = WordsEncoder().understand(sentence)
+            read = understand(sentence)
             reply |= {"summary": read.summary(), "notes": read.notes, "not_understood": read.not_understood}
         except UnsupportedRequest as error:
             reply["problem"] = str(error)
@@ -92,6 +92,7 @@ class Session:
             return {"need": "voxels"}, ()
         samples, slices = job.header["samples"], len(known.lesion.image)
         step = job.step("Outlining", slices * samples, before=slices if job.arrays else 0)
+        step(0)  # a slow model is seen to have begun
         prediction = known.lesion.ask(_style(job.header["style"]), samples, step)
         known.remember(prediction.samples)
         reply = {"title": prediction.title, "warnings": prediction.warnings, "provenance": prediction.provenance}

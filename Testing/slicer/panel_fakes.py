@@ -116,9 +116,10 @@ class FakeLogic:
     def understand(self, sentence, model, done, failed) -> None:
         known = "halo" in sentence
         unknown = tuple(word for word in sentence.split() if word == "crispy")
-        problem = "" if known else f"'{sentence}' says nothing about an outline."
+        problem = "" if known else "It says nothing about an outline."
         summary = "halo +" if known else ""
-        done(Understood(sentence, summary, (), unknown, ("tighter", "include halo"), problem))
+        notes = tuple(f"A guess: '{word}' is not known here." for word in unknown)
+        done(Understood(sentence, summary, notes, unknown, ("tighter", "include halo"), problem))
 
     def become_ready(self) -> None:
         facts = {"device": "cpu", "torch": "2.0", "default_model": self.models[0].name}

@@ -117,7 +117,12 @@ def mask_of(node, id_: str, scan) -> np.ndarray:
 def places_of(mask: np.ndarray, to_ras: np.ndarray) -> set:
     """Where the true voxels of a mask [K, J, I] lie, RAS mm rounded."""
     ijk = np.argwhere(mask)[:, ::-1]
-    return set(map(tuple, (np.round((np.c_[ijk, np.ones(len(ijk))] @ to_ras.T)[:, :3], 1) + 0.0).tolist()))
+    return rounded((np.c_[ijk, np.ones(len(ijk))] @ to_ras.T)[:, :3])
+
+
+def rounded(ras: np.ndarray) -> set:
+    """Points [N, 3] to a tenth of a millimetre; moved a little, so that none lies where rounding is a toss-up."""
+    return set(map(tuple, (np.round(ras + 0.0123, 1) + 0.0).tolist()))
 
 
 def paint(case: Case, node, id_: str) -> np.ndarray:

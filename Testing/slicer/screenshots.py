@@ -25,10 +25,11 @@ from slice_picture import SlicePicture  # noqa: E402
 
 OUT = PROJECT / "docs" / "pictures"
 PATIENCE = 300  # s, for a consensus on a busy machine
-SENTENCE = "tighter, and ignore the weather"
+SENTENCE = "include the halo, purple"
 WITHOUT_TORCH = (
     "import sys, runpy; sys.modules['torch'] = None; runpy.run_module('MultiRaterSegLib.worker', run_name='__main__')"
 )
+STRIP = 40  # pixels, for the words below the slice views
 VIEWS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 
 
@@ -57,6 +58,10 @@ class Studio:
 
     def wait(self, condition, seconds: float = PATIENCE) -> None:
         self.bridge.wait_until(condition, seconds)
+
+    def has(self, name: str) -> bool:
+        """Whether this outline of the lesion has arrived and is shown in the table."""
+        return name in self.widget.panel.facts.rows and not self.busy
 
     @property
     def busy(self) -> bool:
@@ -89,6 +94,21 @@ def first_start(folder: Path) -> None:
     with studio(folder, [sys.executable, "-c", WITHOUT_TORCH]) as s:
         s.wait(lambda: s.widget.logic.client.state == "failed")
         s.shoot("first_start")
+        dialog(s)
+        s.bridge.click(s.ui.showExampleButton)
+        s.wait(lambda: s.has("consensus"))
+        s.shoot("example")
+
+
+def dialog(s: Studio) -> None:
+    """What to install, as in a Slicer that has nothing of it."""
+    from MultiRaterSegSlicer.install import packages
+
+    missing, packages.missing = packages.missing, list
+    s.bridge.dialogs.photograph(s.folder / "slicer_dialog_install.png")
+    s.bridge.will_answer("Cancel")
+    s.bridge.click(s.ui.installButton)
+    packages.missing = missing
 
 
 def workflow(folder: Path) -> None:
@@ -100,6 +120,7 @@ def workflow(folder: Path) -> None:
         styles(s)
         slice_views(s)
         steer(s)
+        review(s)
         warning(s)
         error(s)
 
@@ -118,57 +139,72 @@ def consensus(s: Studio) -> None:
     s.bridge.do(lambda: s.ui.volumeSelector.setCurrentNode(scan))
     s.bridge.click(s.ui.placePointButton)
     s.bridge.place_point(s.ras)
-    s.wait(lambda: s.busy and s.ui.progressBar.maximum and s.ui.progressBar.value >= 30)
+    s.wait(lambda: s.ui.progressBar.value >= 30 or s.has("consensus"))
     s.shoot("computing")
-    s.wait(lambda: not s.busy)
-    s.bridge.pump(0.2)
-    s.shoot("result")
+    s.wait(lambda: s.has("consensus"))
 
 
 def styles(s: Studio) -> None:
     s.bridge.click(s.ui.allStylesButton)
     s.wait(lambda: not s.busy and not s.widget.panel.jobs.busy)
     s.bridge.pump(0.3)
-    s.shoot("styles", show="stylesButton")
+    s.shoot("result")
 
 
 def slice_views(s: Studio) -> None:
-    lesion = s.widget.panel.session.lesion
+    from MultiRaterSegLib.segments import BAND_COLORS, BAND_NAMES
+
+    lesion, consensus = s.widget.panel.session.lesion, ("Consensus", "#FFFFFF")
     lesion.set_visible("bands", False)
-    views(s, "outlines")
+    views(s, "outlines", [(row.title, row.color) for row in lesion.rows])
     for name in lesion.names:
         lesion.set_visible(name, name == "consensus")
     lesion.set_visible("bands", True)
-    views(s, "bands")
+    views(s, "bands", [consensus, *((BAND_NAMES[name], color) for name, color in BAND_COLORS.items())])
     lesion.set_visible("bands", False)
     s.bridge.click(s.ui.mapCheckBox)
-    views(s, "map")
+    views(s, "map", [consensus], 60)
     s.bridge.click(s.ui.mapCheckBox)
-    for name in lesion.names:
+    for name in (*lesion.names, "bands"):
         lesion.set_visible(name, True)
 
 
-def views(s: Studio, name: str, width_mm: float = 48) -> None:
-    """slicer_slices_<name>.png: axial, sagittal and coronal side by side, around the lesion."""
+def views(s: Studio, name: str, colors: list[tuple[str, str]], width_mm: float = 48) -> None:
+    """slicer_slices_<name>.png: axial, sagittal and coronal side by side around the lesion; below, what a color means."""
     import numpy as np
-    from PIL import Image
+    from PIL import Image, ImageDraw, ImageFont
 
     for camera in s.cameras:
         camera.look_at(s.ras, width_mm)
     row = np.concatenate([camera.pixels() for camera in s.cameras], 1)
-    Image.fromarray(row).save(s.folder / f"slicer_slices_{name}.png", optimize=True)
+    picture = Image.new("RGB", (row.shape[1], row.shape[0] + STRIP), "#202020")
+    picture.paste(Image.fromarray(row))
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(20)
+    for n, way in enumerate(VIEWS.values()):
+        draw.text((n * row.shape[1] // len(VIEWS) + 8, 6), way, "white", font)
+    x, middle = 10, row.shape[0] + STRIP // 2
+    for words, color in colors:
+        draw.rectangle((x, middle - 8, x + 16, middle + 8), color, "white")
+        draw.text((x + 24, middle), words, "white", font, anchor="lm")
+        x += 24 + round(draw.textlength(words, font)) + 28
+    picture.save(s.folder / f"slicer_slices_{name}.png", optimize=True)
 
 
 def steer(s: Studio) -> None:
     s.bridge.drag(s.ui.steerSlider, 75)
-    s.wait(lambda: not s.busy)
-    s.bridge.do(lambda: s.ui.promptComboBox.setEditText(SENTENCE))
-    s.wait(lambda: s.ui.problemLabel.isVisible(), 30)
-    s.shoot("steer", show="steerButton")
+    s.wait(lambda: s.ui.keepButton.isEnabled())
+    s.bridge.type_text(s.ui.promptComboBox.lineEdit(), SENTENCE)
+    s.bridge.click(s.ui.promptButton)
+    s.wait(lambda: s.ui.problemLabel.isVisible() and s.ui.keepButton.isEnabled() and not s.busy)
+    s.shoot("steer")
+    s.bridge.click(s.ui.keepButton)
+
+
+def review(s: Studio) -> None:
     s.bridge.type_text(s.ui.noteLineEdit, "Vessel left out")
     s.bridge.click(s.ui.acceptButton)
     s.bridge.click(s.ui.advancedButton)
-    s.shoot("review", show="reviewButton")
+    s.shoot("review", show="steerButton")
     s.bridge.click(s.ui.advancedButton)
 
 

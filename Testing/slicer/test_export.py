@@ -26,6 +26,7 @@ from scene_cases import (
     mask_of,
     paint,
     places_of,
+    rounded,
 )
 from scipy.spatial.transform import Rotation
 
@@ -98,7 +99,7 @@ def frames_by_place(path) -> dict[str, set]:
         lps = origin + np.outer(i, rows[:3] * spacing[1]) + np.outer(j, rows[3:] * spacing[0])
         which = groups if "SegmentIdentificationSequence" in groups else shared  # shared when there is one segment
         label = labels[int(which.SegmentIdentificationSequence[0].ReferencedSegmentNumber)]
-        found[label] |= set(map(tuple, (np.round(lps * [-1, -1, 1], 1) + 0.0).tolist()))
+        found[label] |= rounded(lps * [-1, -1, 1])
     return found
 
 

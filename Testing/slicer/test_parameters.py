@@ -16,7 +16,7 @@ CHANGED = {
 
 def test_a_new_scene_has_the_defaults(host):
     parameters = Parameters(host.scene)
-    assert (parameters.samples, parameters.seed, parameters.model) == (20, 0, "prosona_compact")
+    assert (parameters.samples, parameters.seed, parameters.model) == (20, 0, "")
     assert (parameters.map_on, parameters.compute_on_click, parameters.styles) == (False, True, ())
     assert (parameters.volume, parameters.place) == (None, None)
 

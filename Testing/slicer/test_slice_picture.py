@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import slicer
+from MultiRaterSegSlicer.scene.map import hide_map, new_map, show_map
+from scene_cases import Case
 from slicer.util import addVolumeFromArray, vtkMatrixFromArray
 from vtk.util.numpy_support import numpy_to_vtk
 
@@ -115,3 +117,16 @@ def test_a_legend_is_drawn(host, scan):
     legend.SetTitleText("Legend")
     after = view.pixels()
     assert np.abs(after.astype(int) - before).any(axis=-1)[:, 300:].mean() > 0.02
+
+
+def test_the_maps_legend_comes_and_goes_with_the_map(host):
+    case = Case(host.scene)
+    view = picture(host, case.scan, size=(400, 400))
+    view.look_at(case.center, 64)
+    plain = view.pixels()
+    node = new_map(case.answer("consensus", 5, 6, 7), case.scan, "Map")
+    show_map(node)
+    shown = np.abs(view.pixels().astype(int) - plain).any(axis=-1)[:, 340:]
+    assert shown.mean() > 0.2  # the legend's bar, beside the lesion
+    hide_map(host.scene)
+    assert np.array_equal(view.pixels(), plain)

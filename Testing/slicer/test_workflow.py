@@ -1,6 +1,6 @@
 """The whole workflow with the real worker, the shipped model and the demo scan, in a process of its own.
 
-Limits on time are generous here, since the machine may be busy; `python Testing/slicer/workflow.py` prints the figures.
+Nothing here is timed; `python Testing/slicer/benchmark.py` prints the figures.
 """
 
 import json
@@ -33,7 +33,7 @@ def report(run):
 
 
 def test_neither_torch_nor_monai_is_imported_in_slicers_process(report):
-    assert report["torch_imported"] == []
+    assert report["imported"] == []
 
 
 def test_slicer_reports_no_error(run):
@@ -41,13 +41,27 @@ def test_slicer_reports_no_error(run):
     assert not said, "\n".join(said)
 
 
-def test_the_window_never_freezes(report):
-    assert report["longest_block_s"] < 1.0  # 0.2 s is the promise; a busy machine takes its share
+def test_the_window_never_waits_for_anything(report):
+    assert report["waits"] == []
 
 
-def test_cancel_is_soon_and_leaves_nothing(report):
-    assert report["seconds"]["cancel"] < 5
-    assert report["left_by_cancel"] == []
+def test_no_press_keeps_the_window_busy_for_long(report):
+    """Processor time of its thread, which other programs do not lengthen much; 0.2 s is the promise that the benchmark
+    checks."""
+    busy = {step: turn["processor_s"] for step, turn in report["turns"].items()}
+    assert len(busy) == 13
+    assert max(busy.values()) < 0.6, busy
+
+
+def test_without_torch_the_example_shows_and_installing_starts_the_worker(report):
+    assert report["example"][0] == "consensus"
+    assert len(report["example"]) > 4
+    assert "install" in report["first_start"]
+    assert report["first_start_over"]
+
+
+def test_cancel_leaves_nothing_but_the_point(report):
+    assert report["left_by_cancel"] == ["Lesions"]
 
 
 def test_the_consensus_is_as_large_as_real_readers_drew_it(report):
@@ -63,6 +77,7 @@ def test_styles_grow_or_the_panel_says_that_they_do_not(report):
 
 
 def test_the_map_and_the_jump_leave_the_scan_as_it_is_shown(report):
+    assert report["bands_shown"] == [True, False, True]
     assert report["map_in_front"]
     assert report["map_gone"]
     assert report["jumped_within_mm"] < 1.5
@@ -95,5 +110,11 @@ def test_a_second_point_on_a_lesion_is_asked_about(report):
     assert report["asked"].startswith("This place lies on L1")
 
 
+def test_what_was_asked_before_a_scene_was_closed_does_not_fall_into_the_next(report):
+    assert report["came_after_closing"] == []
+    assert report["rows_after_closing"] == []
+
+
 def test_a_saved_scene_continues(report):
     assert report["reloaded_alike"]
+    assert report["goes_on"] == ["consensus", "conservative"]

@@ -38,12 +38,13 @@ def rtstruct_exporter() -> str:
 
 
 def write_nrrd(lesion: SceneLesion, path: str | Path, names: Sequence[str] | None = None, overwrite=False) -> Path:
-    """Slicer's .seg.nrrd with names, colours, terminology and tags. names: answers to write; None: all, bands and edited
-    copies too."""
+    """Slicer's .seg.nrrd with names, colours, terminology and tags, on the part of the scan's voxels that is outlined.
+    names: answers to write; None: all, bands and edited copies too."""
     path = _free(Path(path), overwrite, ".seg.nrrd")
     scene = slicer.vtkMRMLScene()  # of its own: the person's scene shows nothing of this
     node = collected(lesion, names, scene, bands=names is None)
     storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.CropToMinimumExtentOn()  # all voxels of a chest CT: seconds in which the window stands still
     scene.AddNode(storage)
     with moved_into_place(path) as unfinished:
         storage.SetFileName(str(unfinished))

@@ -39,9 +39,11 @@ class Places:
         self._begin(self._new(BOX, _("Box")))
 
     def stop(self) -> None:
-        """Back to looking around; a box that was not drawn goes."""
+        """Back to looking around; what nothing was placed in goes."""
         if self._node is not None:
-            self._interaction.SetCurrentInteractionMode(self._interaction.ViewTransform)
+            self._interaction.SetCurrentInteractionMode(self._interaction.ViewTransform)  # its event calls _ended
+        if self._node is not None:  # the views had left place mode without a word
+            self._ended()
 
     def deliver(self) -> None:
         """Calls on_placed for the clicks since the last time."""
@@ -100,9 +102,9 @@ class Places:
     def _ended(self) -> None:
         node = self._node
         self._let_go()
-        if node.IsA(BOX):
-            if node.GetNumberOfDefinedControlPoints() > 0 and min(node.GetSize()) > 0:
-                self._landed.append((node, 0))
-            else:
-                slicer.mrmlScene.RemoveNode(node)
+        is_box = node.IsA(BOX)
+        if node.GetNumberOfDefinedControlPoints() == 0 or (is_box and min(node.GetSize()) == 0):
+            slicer.mrmlScene.RemoveNode(node)
+        elif is_box:
+            self._landed.append((node, 0))
         self._on_mode()

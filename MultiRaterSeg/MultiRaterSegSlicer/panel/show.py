@@ -8,11 +8,10 @@ from ..i18n import _
 from ..scene.tables import Row
 from .facts import Facts
 from .state import Button, Choice, Message, PanelState, StyleRow
-from .words import number_words, range_words, volume_words
+from .words import number_words, volume_words
 
 if TYPE_CHECKING:
     from .presenter import Panel
-    from .session import Session
 
 
 def state_of(panel: "Panel") -> PanelState:
@@ -27,9 +26,9 @@ def state_of(panel: "Panel") -> PanelState:
         has_result=bool(panel.facts.rows),
         can_compute=lesion is not None,
         busy=panel.jobs.busy or panel.engine.starting,
-        models=tuple(Choice(model.name, model.title or model.name) for model in session.models),
+        models=tuple(_model_choice(model) for model in session.models),
         model=model.name if model else "",
-        model_note=_model_note(session),
+        model_note=_model_note(panel),
         lesions=tuple(Choice(lesion.label, _lesion_title(lesion)) for lesion in known),
         lesion=lesion.label if lesion else "",
         samples=parameters.samples,
@@ -61,15 +60,21 @@ def _blind_message(panel: "Panel") -> Message | None:
     return Message("info", text.format(label=label), (Button(_("Reveal"), panel.reveal),))
 
 
-def _model_note(session: "Session") -> str:
-    model = session.model
+def _model_choice(model) -> Choice:
+    """With what it was trained on; grey where it cannot follow sentences, as the field for them will be."""
+    title = " · ".join(part for part in (model.title or model.name, model.trained_for) if part)
+    tip = _("Trained on {what}.").format(what=model.trained_for) if model.trained_for else title
+    return Choice(model.name, title, tip, grey=not model.follows_prompts)
+
+
+def _model_note(panel: "Panel") -> str:
+    session, model = panel.session, panel.session.model
     if model is None:
-        return ""
-    trained = _("Trained on {what}.").format(what=model.trained_for) if model.trained_for else ""
-    prompts = _("Follows sentences.") if model.follows_prompts else _("Does not follow sentences.")
+        return panel.engine.words if panel.engine.installed else ""
+    prompts = "" if model.follows_prompts else _("This model does not follow sentences.")
     chosen = session.parameters.model
-    missing = "" if model.name == chosen else _("'{name}' is not installed here.").format(name=chosen)
-    return " ".join(part for part in (missing, trained, prompts) if part)
+    missing = "" if chosen in ("", model.name) else _("'{name}' is not installed here.").format(name=chosen)
+    return " ".join(part for part in (missing, prompts) if part)
 
 
 def _lesion_title(lesion) -> str:
@@ -95,7 +100,7 @@ def _rows(panel: "Panel", facts: Facts) -> tuple[StyleRow, ...]:
 
 def _computed(row: Row, shown: bool, asked: bool) -> StyleRow:
     title = row.title + (" · " + _("edited") if row.edited else "")
-    volume = f"{row.volume.median:.2f}\n{range_words(row.volume)}"
+    volume = volume_words(row.volume)
     agreement = ("", "") if row.name == "consensus" else (number_words(row.dice, 2), number_words(row.hd95_mm, 1))
     return StyleRow(row.name, title, row.color, shown, True, _("computing…") if asked else volume, *agreement)
 
@@ -108,4 +113,5 @@ def _consensus_words(facts: Facts, lesion) -> str:
     row = facts.rows.get("consensus")
     if row is None:
         return ""
-    return _("{label}: {volume} mL (median, 5-95 %)").format(label=lesion.label, volume=volume_words(row.volume))
+    words = _("median {median} mL, 90 % between {low} and {high} mL")
+    return f"{lesion.label}: {volume_words(row.volume, words)}"

@@ -31,10 +31,12 @@ class Busy(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """An entry of a list: what the program calls it, and what the person reads."""
+    """An entry of a list: what the program calls it, and what the person reads. grey: it can do less than the others."""
 
     key: str
     title: str
+    tip: str = ""
+    grey: bool = False
 
 
 class StyleRow(NamedTuple):

@@ -9,9 +9,7 @@ from .jobs import Job, Jobs
 from .session import Session
 from .state import Choice, SteerState
 from .views import center_of, point_on_slice
-from .words import SUGGESTIONS, volume_words
-
-TRY = ("tighter", "include halo", "include spiculations")
+from .words import SUGGESTIONS, summary_words, volume_words
 
 
 class Steer:
@@ -86,7 +84,7 @@ class Steer:
             self.session.preview.keep(self.session.scene_model)
         except MultiRaterSegError as error:
             self.session.fail(error)
-        self._preview_words = ""
+        self._understood = self._problem = self._preview_words = ""
         self.session.changed()
 
     def discard(self) -> None:
@@ -94,7 +92,7 @@ class Steer:
         self._wanted = None
         if self.session.preview is not None:
             self.session.preview.clear()
-        self._preview_words = ""
+        self._understood = self._problem = self._preview_words = ""
         self.session.changed()
 
     @property
@@ -172,7 +170,7 @@ class Steer:
         self.session.preview.show_mask(preview.mask, preview.grid)
         words = _("This slice in {seconds:.2f} s.").format(seconds=preview.round_trip_s)
         if not self.session.logic.previews_while_dragging(self._model):
-            words += " " + _("This model is too slow to follow the slider: it follows when you let go.")
+            words += " " + _("It follows when you let go.")
         self._preview_words = words
         self._next_slice()
         self.session.changed()
@@ -189,7 +187,7 @@ class Steer:
                 self._whole_shown = True
                 self.session.preview.show(job.name, prediction)
                 self._preview_words = _("Preview (not kept): {volume} mL").format(
-                    volume=volume_words(volume_range(prediction.volumes_ml))
+                    volume=volume_words(volume_range(prediction.volumes_ml), "{median}")
                 )
 
         job = self._whole = Job(lesion, style, _("Preview of {name}").format(name=name_of(style)), deliver)
@@ -204,13 +202,14 @@ class Steer:
     def _was_read(self, understood) -> None:
         self._understood = self._problem = ""
         if understood.summary:
-            self._understood = _("Understood as: {summary}.").format(summary=understood.summary)
-        problems = [] if understood.error else list(understood.notes)
-        if understood.not_understood:
-            words = _("Not understood: {words}.").format(words=", ".join(understood.not_understood))
-            tips = ", ".join(understood.suggestions or TRY)
-            problems.append(words + " " + _("Try: {tips}.").format(tips=tips))
+            self._understood = _("Understood as: {summary}.").format(summary=summary_words(understood.summary))
+        unknown = understood.not_understood
+        problems = [note for note in understood.notes if not any(word in note for word in unknown)]
+        if unknown:
+            problems.append(_("Not understood: {words}.").format(words=", ".join(unknown)))
         elif understood.error:
-            problems.append(understood.error)
+            problems.append(_("Not understood.") + " " + understood.error)
+        if unknown or understood.error:
+            problems.append(_("Try: {tips}.").format(tips=", ".join(understood.suggestions)))
         self._problem = " ".join(problems)
         self.session.changed()

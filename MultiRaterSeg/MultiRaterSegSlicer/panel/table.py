@@ -8,7 +8,7 @@ from ..i18n import _
 from .state import StyleRow
 from .widgets import swatch
 
-ROW = 30  # pixels: two lines
+ROW = 20  # pixels: one line
 
 
 class StyleTable:
@@ -18,7 +18,7 @@ class StyleTable:
         self._table = table
         self._rows: tuple[StyleRow, ...] | None = None
         table.setColumnCount(4)
-        table.setHorizontalHeaderLabels([_("Outline"), _("mL, 5-95 %"), _("Dice"), _("HD95 mm")])
+        table.setHorizontalHeaderLabels([_("Outline"), _("mL\n(5-95 %)"), _("Dice"), _("HD95\nmm")])
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(ROW)
         header = table.horizontalHeader()
@@ -29,7 +29,7 @@ class StyleTable:
         table.setSelectionMode(qt.QAbstractItemView.NoSelection)
         table.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
         table.setShowGrid(False)
-        table.setWordWrap(True)
+        table.setWordWrap(False)
         table.tabKeyNavigation = False
         table.horizontalHeaderItem(1).setToolTip(
             _("Volume: the median of the simulated readers, and their 5-95 % range")

@@ -30,7 +30,8 @@ def center_of(lesion) -> tuple[float, float, float]:
 
 
 def show_table(node: "slicer.vtkMRMLTableNode") -> None:
-    """In the table view of a layout that has one."""
+    """In a table view, beside the slice views."""
+    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
     selection = slicer.app.applicationLogic().GetSelectionNode()
     selection.SetActiveTableID(node.GetID())
     slicer.app.applicationLogic().PropagateTableSelection()

@@ -16,14 +16,22 @@ def fill_choices(box: "qt.QComboBox", choices: Sequence[Choice], key: str) -> No
     if [box.itemText(n) for n in range(box.count)] != titles:
         box.clear()
         box.addItems(titles)
+        for n, choice in enumerate(choices):
+            box.setItemData(n, choice.tip, qt.Qt.ToolTipRole)
+            if choice.grey:
+                box.setItemData(n, qt.QBrush(qt.QColor("gray")), qt.Qt.ForegroundRole)
     box.setCurrentIndex(next((n for n, choice in enumerate(choices) if choice.key == key), -1))
     box.enabled = bool(choices)
 
 
-def fill_texts(view: "qt.QListWidget", texts: Sequence[str]) -> None:
-    if [view.item(n).text() for n in range(view.count)] != list(texts):
-        view.clear()
-        view.addItems(list(texts))
+def fill_texts(view: "qt.QListWidget", texts: Sequence[str], lines: int = 0) -> None:
+    """The list's entries; lines: how many of them are seen at once (0: as many as fit)."""
+    if [view.item(n).text() for n in range(view.count)] == list(texts):
+        return
+    view.clear()
+    view.addItems(list(texts))
+    if lines and texts:
+        view.setFixedHeight(min(lines, len(texts)) * view.sizeHintForRow(0) + 2 * view.frameWidth)
 
 
 def swatch(color: str) -> "qt.QPixmap":

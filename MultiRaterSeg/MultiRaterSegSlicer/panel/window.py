@@ -3,6 +3,7 @@
 import qt
 import slicer
 
+from MultiRaterSegLib.errors import MultiRaterSegError
 from MultiRaterSegLib.segments import BAND_COLORS, BAND_NAMES
 
 from ..i18n import _
@@ -12,7 +13,7 @@ from .presenter import Panel
 from .state import Busy, Message, PanelState
 from .table import StyleTable
 from .widgets import fill_choices, fill_texts, ramp, swatch
-from .words import NOT_A_DEVICE
+from .words import BANDS, NOT_A_DEVICE
 
 PUMP_MS, REST_MS, READ_MS = 30, 350, 300
 ICONS = {
@@ -28,6 +29,7 @@ class PanelWindow:
     def __init__(self, ui, logic):
         self.ui = ui
         self._drawing, self._had_result, self.state = False, False, PanelState()
+        self._left_open = True, True
         self._table = StyleTable(ui.stylesTable)
         self._add_legends()
         self.panel = Panel(logic, self)
@@ -56,9 +58,7 @@ class PanelWindow:
             self._show_advanced(state)
         finally:
             self._drawing = False
-        if state.has_result != self._had_result:
-            self._had_result = state.has_result
-            self.ui.steerButton.collapsed = self.ui.reviewButton.collapsed = not state.has_result
+        self._open_steps(state.has_result)
 
     def show_busy(self, busy: Busy | None) -> None:
         self.ui.busyFrame.visible = busy is not None
@@ -77,6 +77,20 @@ class PanelWindow:
         if dialogs.install():
             self.panel.installed()
 
+    def _install_encoders(self) -> None:
+        if dialogs.install_encoders():
+            self.panel.installed()
+
+    def _add_model(self) -> None:
+        try:
+            path = dialogs.add_model()
+        except MultiRaterSegError as error:
+            self.panel.session.fail(error)
+            return
+        if path is not None:
+            self.panel.installed()
+            self.panel.choose_model(path.stem)
+
     # -- wiring
 
     def _connect(self) -> None:
@@ -87,6 +101,8 @@ class PanelWindow:
         ui.exampleButton.connect("clicked(bool)", self._show_example)
         ui.installButton.connect("clicked(bool)", lambda _on: self.install())
         ui.manageButton.connect("clicked(bool)", lambda _on: self.install())
+        ui.addModelButton.connect("clicked(bool)", lambda _on: self._add_model())
+        ui.encodersButton.connect("clicked(bool)", lambda _on: self._install_encoders())
         ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._by_person(panel.choose_volume))
         ui.boxSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._by_person(panel.choose_box))
         ui.modelComboBox.connect("activated(int)", lambda n: panel.choose_model(self.state.models[n].key))
@@ -210,6 +226,17 @@ class PanelWindow:
 
     # -- drawing
 
+    def _open_steps(self, has_result: bool) -> None:
+        """Steer and Review are closed while there is no result; with one, they are as the person left them."""
+        if has_result == self._had_result:
+            return
+        self._had_result = has_result
+        steps = self.ui.steerButton, self.ui.reviewButton
+        if not has_result:
+            self._left_open = tuple(not step.collapsed for step in steps)
+        for step, left_open in zip(steps, self._left_open):
+            step.collapsed = not (has_result and left_open)
+
     def _show_message(self, message: Message | None) -> None:
         ui = self.ui
         ui.messageFrame.visible = message is not None
@@ -229,8 +256,8 @@ class PanelWindow:
         ui.firstStartFrame.visible = not state.installed
         ui.volumeSelector.setCurrentNode(self.panel.session.volume)
         fill_choices(ui.modelComboBox, state.models, state.model)
-        ui.modelLabel.text = state.model_note or (state.engine if state.installed else "")
-        ui.modelLabel.visible = bool(ui.modelLabel.text)
+        ui.modelLabel.text = state.model_note
+        ui.modelLabel.visible = bool(state.model_note)
         fill_choices(ui.lesionComboBox, state.lesions, state.lesion)
         placing = self.panel.places.placing
         ui.placePointButton.checked, ui.placeBoxButton.checked = placing == "point", placing == "box"
@@ -258,11 +285,11 @@ class PanelWindow:
         ui.allStylesButton.enabled = state.can_compute and not state.busy
         ui.tableButton.enabled = state.has_table
         ui.spotsFrame.visible = bool(state.spots)
-        fill_texts(ui.spotsList, [spot.text for spot in state.spots])
+        fill_texts(ui.spotsList, [spot.text for spot in state.spots], lines=4)
 
     def _show_steer(self, state: PanelState) -> None:
         ui, steer = self.ui, state.steer
-        ui.steerFrame.enabled = state.can_compute
+        ui.steerFrame.enabled = state.can_compute and bool(steer.styles)
         fill_choices(ui.firstStyleComboBox, steer.styles, steer.first)
         fill_choices(ui.secondStyleComboBox, steer.styles, steer.second)
         if not ui.steerSlider.sliderDown:
@@ -272,7 +299,7 @@ class PanelWindow:
         self._show_suggestions(steer)
         ui.understoodLabel.visible, ui.understoodLabel.text = bool(steer.understood), steer.understood
         ui.problemLabel.visible, ui.problemLabel.text = bool(steer.problem), steer.problem
-        ui.previewLabel.visible, ui.previewLabel.text = bool(steer.preview), steer.preview
+        ui.previewLabel.text = steer.preview
         ui.keepButton.enabled, ui.discardButton.enabled = steer.can_keep, steer.can_discard
 
     def _show_suggestions(self, steer) -> None:
@@ -298,19 +325,23 @@ class PanelWindow:
     def _show_advanced(self, state: PanelState) -> None:
         ui = self.ui
         ui.blindCheckBox.checked = state.blind
+        ui.addModelButton.enabled = state.installed
         ui.engineLabel.text = state.engine
         fill_texts(ui.historyList, list(state.history))
 
     def _add_legends(self) -> None:
         """Colours beside their words, the map's title, scale and footer, the formats to write."""
         layout = self.ui.legendFrame.layout()
-        for name, words in BAND_NAMES.items():
+        for name, words in BANDS.items():
             color, text = qt.QLabel(), qt.QLabel(words)
             color.pixmap = swatch(BAND_COLORS[name])
-            layout.addRow(color, text)
+            text.toolTip = BAND_NAMES[name]
+            layout.addWidget(color)
+            layout.addWidget(text)
+        layout.addStretch(1)
         self._add_map_legend()
         self.ui.noticeLabel.text = NOT_A_DEVICE
-        self.ui.promptComboBox.lineEdit().placeholderText = _("e.g. include the ground-glass halo")
+        self.ui.promptComboBox.lineEdit().placeholderText = _("Or say it: include the ground-glass halo")
         icon = self.ui.warningsFrame.style().standardIcon(ICONS["warning"])
         self.ui.warningsIcon.pixmap = icon.pixmap(20, 20)
         self.ui.exportComboBox.addItems([dialogs.format_title(form) for form in dialogs.FORMATS])

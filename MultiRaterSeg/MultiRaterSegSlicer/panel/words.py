@@ -4,23 +4,27 @@ from datetime import datetime
 
 from ..i18n import _
 
-NOT_A_DEVICE = "Research use only. Not a medical device."
+NOT_A_DEVICE = _("Research use only. Not a medical device.")
 SUGGESTIONS = (
     "include the ground-glass halo",
-    "tight margins, solid core only",
-    "generous margins",
+    "tight outline, solid core only",
+    "generous outline",
     "include spiculations",
-    "smooth outline without spiculations",
+    "smooth outline, without spiculations",
 )
 
-
-def volume_words(volume) -> str:
-    """A VolumeRange in mL: '1.23 (0.98-1.51)'."""
-    return f"{volume.median:.2f} ({range_words(volume)})"
+BANDS = {"nearly_all": _("Nearly all ≥90 %"), "most": _("Most 50-90 %"), "some": _("Some 10-50 %")}
 
 
-def range_words(volume) -> str:
-    return f"{volume.low:.2f}-{volume.high:.2f}"
+def summary_words(summary: str) -> str:
+    """How a sentence was understood, for people: 'extent tight, halo left out'."""
+    return summary.replace(" +", " " + _("included")).replace(" -", " " + _("left out"))
+
+
+def volume_words(volume, words: str = "{median} ({low}-{high})") -> str:
+    """A VolumeRange in mL with three digits that count: '1.23 (0.98-1.51)', '12.3 (9.8-15.1)'."""
+    digits = 2 if volume.median < 10 else 1 if volume.median < 100 else 0
+    return words.format(**{name: f"{value:.{digits}f}" for name, value in volume._asdict().items()})
 
 
 def number_words(value: float | None, digits: int) -> str:

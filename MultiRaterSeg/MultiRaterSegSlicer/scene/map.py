@@ -10,7 +10,8 @@ from MultiRaterSegLib import consensus
 from MultiRaterSegLib.prediction import Prediction
 from MultiRaterSegLib.upright import upright
 
-from .segments import FINGERPRINT, free_name, stored_grid
+from ..nodes import stored_grid
+from .segments import FINGERPRINT, free_name
 
 TITLE = "Simulated reader disagreement (%)"
 FOOTER = "Not probability of disease"
@@ -62,6 +63,7 @@ def show_map(node: "slicer.vtkMRMLScalarVolumeNode", opacity: float = OPACITY) -
             view.SetAttribute(OPACITY_BEFORE, repr(view.GetForegroundOpacity()))
         view.SetForegroundVolumeID(node.GetID())
         view.SetForegroundOpacity(opacity)
+    _look_at_legend_again(node)
 
 
 def hide_map(scene) -> None:
@@ -75,6 +77,8 @@ def hide_map(scene) -> None:
             before = view.GetNodeReference(BEFORE)
             view.SetForegroundVolumeID(before.GetID() if before is not None else None)
             view.SetForegroundOpacity(float(opacity))
+            if foreground is not None:
+                _look_at_legend_again(foreground)
         view.RemoveNodeReferenceIDs(BEFORE)
         view.RemoveAttribute(OPACITY_BEFORE)
 
@@ -104,7 +108,17 @@ def _add_legend(node) -> None:
     legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node.GetDisplayNode())
     legend.SetTitleText(TITLE)
     legend.SetUseColorNamesForLabels(True)
-    legend.GetLabelTextProperty().SetFontFamilyToArial()
+    legend.SetSize(0.4, 0.5)  # of the view: its words can be read in a small one
+    for words in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
+        words.SetFontFamilyToArial()
+        words.ShadowOn()  # white words over bright tissue
+
+
+def _look_at_legend_again(node) -> None:
+    """The views look for legends when one of them changes, not when another volume comes to the front."""
+    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node.GetDisplayNode())
+    if legend is not None:
+        legend.Modified()
 
 
 def _colors(scene) -> "slicer.vtkMRMLColorTableNode":

@@ -17,6 +17,8 @@ from MultiRaterSegLib.geometry import Grid
 from MultiRaterSegLib.io import Segment
 from MultiRaterSegLib.upright import upright
 
+from ..nodes import stored_grid
+
 FINGERPRINT = "MultiRaterSeg.fingerprint"  # tag of a segment, attribute of a volume: its content as we left it
 EMPTY = "empty"
 REACH = 2**20  # voxels that an outline may lie beyond the ends of its scan
@@ -198,17 +200,6 @@ def _labelmap(node, id_: str) -> tuple["slicer.vtkOrientedImageData | None", Gri
     affine = arrayFromVTKMatrix(to_world)
     affine[:3, 3] += affine[:3, :3] @ np.array(image.GetExtent()[::2])
     return image, Grid(image.GetDimensions()[::-1], affine)
-
-
-def stored_grid(volume_node) -> Grid | None:
-    """The volume's voxels as they are stored, transforms aside; None when it was deleted or is empty."""
-    if volume_node is None or volume_node.GetImageData() is None:
-        return None
-    to_ras = vtk.vtkMatrix4x4()
-    volume_node.GetIJKToRASMatrix(to_ras)
-    affine, image = arrayFromVTKMatrix(to_ras), volume_node.GetImageData()
-    affine[:3, 3] += affine[:3, :3] @ np.array(image.GetExtent()[::2])
-    return Grid(image.GetDimensions()[::-1], affine)
 
 
 def _lattice(node, id_: str) -> Grid | None:

@@ -56,7 +56,9 @@ def collect(segments: list[Segment]) -> list[Evidence]:
         marks += _with_caution(marks, reading.marks)
     statements = [_as_told(evidence, mark) for mark in marks for evidence in _statements(mark, compares)]
     takes_rim = any(item.slot == "halo" and item.value > 0 for item in statements if not item.weak)
-    return [item for item in statements if not (takes_rim and item.core and item.weak)]
+    if any(item.slot == "core" for item in statements) and not takes_rim:
+        raise UnsupportedRequest("The solid core belongs to every outline; it cannot be left out.")
+    return [item for item in statements if item.slot != "core" and not (takes_rim and item.core and item.weak)]
 
 
 def _as_told(evidence: Evidence, mark: Mark) -> Evidence:
@@ -120,8 +122,10 @@ def _about_core(mark: Mark) -> list[Evidence]:
         return []
     if inside < 0 and mark.governor == "shrink":
         return [Evidence(slot, 1.0) for slot in slots]
-    if inside < 0:
+    if inside < 0 and mark.governor == "exclude":
         raise UnsupportedRequest("The solid core belongs to every outline; it cannot be left out.")
+    if inside < 0:
+        return [Evidence("core", -1.0)]
     return [Evidence(slot, -1.0, weak=mark.mode != "only", core=True) for slot in slots]
 
 

@@ -6,8 +6,8 @@ The reader goes from left to right and keeps what governs the next thing: the la
 becomes a mark unless it governs a thing. A segment without a verb inherits that of the one before.
 """
 
-from .inheritance import Carried, hand_on
-from .marks import DEGREES, QUALITIES, THINGS, VERBS, Mark
+from .inheritance import EXTENTS, Carried, hand_on
+from .marks import DEGREES, QUALITIES, THINGS, VERBS, WINDOWS, Mark
 from .nouns import close_whole, is_object, mention, open_whole
 from .phrases import is_called_lesion, names_things
 from .qualities import DEGREE_VALUES, grade, qualify
@@ -61,6 +61,8 @@ def _read_small_word(reading: Reading, index: int, token: Token) -> None:
         reading.too = tag == "not_so"
     elif tag == "missing":
         miss(reading, index)
+    elif tag in WINDOWS:
+        reading.emit(Mark("halo", index, WINDOWS[tag] * reading.contrast(), reading.negation, "window", weak=True))
     elif tag in ("beyond", "within"):
         reading.mode, reading.whole = tag, None
         reading.drop_move()
@@ -87,6 +89,9 @@ def _finish(reading: Reading) -> None:
         reading.govern_backwards(reading.sign)  # 'when in doubt, exclude'
     if not reading.marks and loses_lesion(reading):
         reading.emit(Mark("limit", end, reading.sign * reading.contrast(), reading.negation))
+    for mark in reading.marks:
+        others = EXTENTS - {"whole"}
+        mark.weak = mark.weak or (mark.tag == "whole" and any(other.tag in others for other in reading.marks))
     if reading.mode:
         sign = 1.0 if reading.mode == "beyond" else -1.0
         reading.emit(Mark("limit", end, sign, reading.negation, *reading.excluding()))

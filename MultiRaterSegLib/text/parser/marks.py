@@ -10,6 +10,8 @@ INTAKE = {"include": 1, "with": 1, "follow": 1, "fill": 1, "hold": 1, "leave": 1
 VERBS = INTAKE | {"grow": 1, "shrink": -1}
 SOFT = {"with", "hold", "leave", "belong"}
 """Governors that a later word may overrule: 'keep the halo out', 'with the halo excluded'."""
+WINDOWS = {"lung_window": 1.0, "soft_window": -1.0}
+"""What a reading window does to the haze: the lung window shows it, the soft-tissue window hides it."""
 HEADS = {"target", "outline", "edge", "part", "person", "margin"}
 """Nouns that a quality can describe."""
 DEGREES = {"mild", "strong", "too", "more", "less", "second", "third"}

@@ -9,7 +9,7 @@ RHETORICAL = re.compile(r"((?:^|[.?!;,]\s*)(?:would|could|can|should|will)) not 
 STOPPING = re.compile(r"\bstop (?=\w+ing\b)")
 WORD = re.compile(r"[a-z0-9]+(?:[.,]\d+)?%?|[,.;:!?()+&=%–]")
 
-PARTICLES = {"in", "out", "off", "up", "down", "away", "back", "aside"}
+PARTICLES = {"in", "out", "off", "up", "down", "away", "back", "aside", "behind"}
 PRONOUNS = {"it", "them", "those", "that", "this"}
 DETERMINERS = {"the", "a", "its", "your", "any", "all", "every", "each", "these"} | PRONOUNS
 OBJECT_TAGS = {"", "outline", "edge", "target", "part", "margin", "filler", "spicule"}
@@ -49,7 +49,8 @@ def join_particles(words: Sequence[str], tag_of: Callable[[Sequence[str]], str])
     """
     joined = list(words)
     for start in range(len(joined) - 2):
-        if joined[start + 1] not in DETERMINERS or tag_of(joined[start : start + 1]) == "shift":
+        opens_object = joined[start + 1] in DETERMINERS or tag_of(joined[start + 1 : start + 2]) in ("target", "part")
+        if not opens_object or tag_of(joined[start : start + 1]) == "shift":
             continue
         for end in range(start + 2, min(start + LONGEST_OBJECT + 2, len(joined))):
             if joined[end] in PARTICLES and _parted(joined, start, end, tag_of):
@@ -63,5 +64,5 @@ def join_particles(words: Sequence[str], tag_of: Callable[[Sequence[str]], str])
 def _parted(words: Sequence[str], start: int, end: int, tag_of: Callable[[Sequence[str]], str]) -> bool:
     tag = tag_of([words[start], words[end]])
     pronoun = end == start + 2 and words[start + 1] in PRONOUNS
-    lesion = any(tag_of([word]) == "target" for word in words[start + 1 : end])
+    lesion = any(tag_of([word]) in ("target", "part") for word in words[start + 1 : end])
     return tag in PARTING and (pronoun or lesion or not PARTING[tag])

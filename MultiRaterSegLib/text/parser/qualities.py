@@ -59,6 +59,8 @@ def _mark(reading: Reading, index: int, token: Token, noun: str) -> Mark:
     named = any(other.tag in HEADS or other.tag in THINGS for other in before)
     head = noun or ("" if named else reading.shared_head or reading.before.subject)
     turned = (reading.joint in ("than", "except")) != (reading.amount == -1)
+    if tag in SHAPES and reading.mode == "beyond":
+        turned, reading.mode = not turned, ""  # 'not only the general shape'
     mark = Mark(tag, index, float(QUALITIES.get(tag, 0)) * (-1 if turned else 1), reading.negation, head=head)
     observed = reading.conditional or any(other.read_as in OBSERVED for other in before)
     compared = tag == "average" and reading.joint == "than"

@@ -7,7 +7,7 @@ from .marks import THINGS, Mark
 from .segments import Segment
 from .vocabulary import Token
 
-HABITS = {"who", "always", "usually", "often", "tends", "typically", "err"}
+HABITS = {"who", "always", "usually", "often", "tends", "typically", "err", "rather", "sooner", "better", "prefer"}
 
 
 @dataclass
@@ -61,8 +61,8 @@ class Reading:
 
     @property
     def tells_habit(self) -> bool:
-        """'Who always draws too large', 'err on the side of too much': no complaint."""
-        return any(token.text in HABITS for token in self.tokens)
+        """'Who always draws too large', 'rather too large': no complaint."""
+        return any(HABITS & set(token.text.split()) for token in self.tokens)
 
     def emit(self, mark: Mark) -> None:
         """Adds a mark with the degree before it."""

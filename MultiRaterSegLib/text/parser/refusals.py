@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from ...errors import UnsupportedRequest
-from .marks import HEADS, LIGHT, QUALITIES, THINGS, VERBS
+from .marks import HEADS, LIGHT, QUALITIES, THINGS, VERBS, WINDOWS
 from .segments import Segment
 from .told import asks, told
 from .vocabulary import Token
@@ -12,6 +12,7 @@ from .vocabulary import Token
 NEED_OBJECTS = {*VERBS, "not", "not_so", "small", "large", "whole"} - {"follow"}
 """Tags whose words must be followed by something that is known here."""
 DECIDING = {"include", "exclude", "with", "not", "hold", "leave", "grow", "shrink"}
+DISPLAYING = {"show", "set", "display", "open", "toggle", "switch", "change"}
 ENDS_PHRASE = {"preposition", "to", "if", "particle_in", "particle_out", *VERBS}
 
 
@@ -29,6 +30,9 @@ def refuse_outright(tokens: Sequence[Token]) -> None:
     foreign = [token.text for token in tokens if token.tag == "foreign"]
     if foreign:
         raise UnsupportedRequest(f"A reader style cannot answer '{foreign[0]}'.")
+    windows = any(token.tag in WINDOWS for token in tokens)
+    if windows and any(token.read_as in DISPLAYING for token in tokens):
+        raise UnsupportedRequest("The window of the display is not changed here; say how to outline.")
     vague = [token.text for token in tokens if token.tag == "vague"]
     if vague:
         raise UnsupportedRequest(f"'{vague[0]}' does not say what should be in and what should be out.")

@@ -30,6 +30,8 @@ SPILLING |= {"fall short", "fall short of", "encroach", "encroach on", "cut acro
 SPILLING |= {f"{verb} over" for verb in ("glide", "skate", "run")}
 """Verbs that nobody asks for: an outline that bleeds, spills or falls short is a complaint."""
 DRAWN = {"outline", "edge"}
+PLACES = {"in", "inside", "within", "outside", "beyond"}
+"""'There is lung inside your outline': what is seen there is not wanted there."""
 SEEMING = {"look", "seem", "appear", "feel"}
 """'It looks bloated', 'the line seems ragged': nobody speaks so of what should stay."""
 
@@ -64,11 +66,13 @@ def _manner(tokens: Sequence[Token]) -> str:
         return ""
     acts = [token for token in tokens if token.tag in VERBS or token.tag in QUALITIES]
     overdone = bool(words & COPULA) and any(
-        t.text.endswith("ed") and t.text.startswith(("over", "under")) for t in acts
+        t.text.endswith("ed") and t.text.startswith(("over", "under")) and t.tag in QUALITIES for t in acts
     )
     spilt = overdone or any(token.read_as in SPILLING and token.text != token.read_as for token in acts)
     passive = bool(words & PAST) and any(token.tag in ("include", "exclude", "follow") for token in tokens)
-    if spilt or passive or _seems(tokens) or _starts_with_you(tokens) or (words & EARLIER and "you" in words):
+    stands = words & {"there"} and words & PLACES and any(token.tag in DRAWN for token in tokens)
+    stands = stands and all(token.tag != "target" for token in tokens)
+    if spilt or passive or stands or _seems(tokens) or _starts_with_you(tokens) or (words & EARLIER and "you" in words):
         return "fault"
     return "seen" if _states(tokens) else ""
 

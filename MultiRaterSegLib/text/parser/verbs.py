@@ -83,11 +83,13 @@ def is_particle(reading: Reading, index: int, token: Token) -> bool:
 
 def loses_lesion(reading: Reading) -> bool:
     """'rather lose a bit of tumour', 'do not cut the lesion', 'you missed some of it': part of what is outlined."""
-    if reading.governor not in ("exclude", "missing"):
+    if reading.governor not in ("include", "exclude", "missing"):
         return False
-    lesion = any(token.tag == "target" for token in reading.tokens[reading.governor_index :])
+    tags = {token.tag for token in reading.tokens}
+    if "target" not in tags:
+        return "part" in tags  # 'take some tissue off'
     partly = reading.degree is not None or reading.joint == "than" or reading.negation == -1
-    return lesion and (partly or reading.governor == "missing")
+    return partly or reading.governor == "missing"
 
 
 def refers_back(reading: Reading) -> bool:

@@ -60,7 +60,7 @@ def _match(words: list[str], position: int) -> tuple[int, Token]:
     first = words[position]
     if first in PUNCTUATION:
         return 1, Token(first, PUNCTUATION[first])
-    stems = [stems_of(word) for word in words[position : position + longest_entry()]]
+    stems = [_stems_or_slip(word) for word in words[position : position + longest_entry()]]
     found = [
         (entry, tag)
         for start in stems[0]
@@ -77,8 +77,15 @@ def _match(words: list[str], position: int) -> tuple[int, Token]:
     derived = _derived(first)
     if derived:
         return 1, Token(first, derived, first)
-    corrected = _correct(first)
-    return 1, Token(first, single_words()[corrected] if corrected else "", corrected)
+    return 1, Token(first, "")
+
+
+@cache
+def _stems_or_slip(word: str) -> tuple[str, ...]:
+    """What the word may be an inflection of; of an unknown word, what it may be a slip of."""
+    stems = stems_of(word)
+    slip = "" if known_words() & {*stems} or _derived(word) else _correct(word)
+    return (*stems, slip) if slip else stems
 
 
 PUNCTUATION = dict.fromkeys(",():=–", "comma") | dict.fromkeys(".;!?", "stop")
@@ -140,6 +147,12 @@ def longest_entry() -> int:
 def single_words() -> dict[str, str]:
     """{word: tag} of the entries of one word."""
     return {entry[0]: tag for tag, listed in vocabulary().items() for entry in listed if len(entry) == 1}
+
+
+@cache
+def known_words() -> set[str]:
+    """Every word that stands in an entry."""
+    return {word for listed in vocabulary().values() for entry in listed for word in entry}
 
 
 @cache

@@ -18,12 +18,14 @@ BEAT_S = 0.005
 class Heartbeat:
     """Use as a context manager around work that runs inside event loops.
 
-    longest_block: seconds. blocked_in: what the GUI thread was doing `limit` seconds into the first block longer than that.
+    longest_block: seconds. busiest_turn: the most processor time of the GUI thread between two beats, seconds; unlike the
+    former it hardly depends on what else the machine does. blocked_in: what the GUI thread was doing `limit` seconds into
+    the first block longer than that.
     """
 
     def __init__(self, limit: float = 0.2):
         self.limit = limit
-        self.longest_block = 0.0
+        self.longest_block = self.busiest_turn = 0.0
         self.beats = 0
         self._last = None
         self._timer = QtCore.QTimer()
@@ -69,19 +71,21 @@ class Heartbeat:
             self._watch()
 
     def _count(self) -> None:
-        wall, waited = (now - before for now, before in zip(_now(), self._last, strict=True))
+        wall, waited, used = (now - before for now, before in zip(_now(), self._last, strict=True))
         self.longest_block = max(self.longest_block, wall - waited - BEAT_S)
+        self.busiest_turn = max(self.busiest_turn, used)
 
     def _watch(self) -> None:
         if self.longest_block <= self.limit:  # the first block is enough
             faulthandler.dump_traceback_later(self.limit, file=self._stack)
 
 
-def _now() -> tuple[float, float]:
-    """Wall time, and the time that this thread has waited for a core so far (0 where the system does not tell), s."""
+def _now() -> tuple[float, float, float]:
+    """Wall time, the time that this thread has waited for a core so far (0 where the system does not tell), and its
+    processor time, s."""
     statistics = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
     try:
         waited = int(statistics.read_text().split()[1]) / 1e9
     except (OSError, IndexError):
         waited = 0.0
-    return time.perf_counter(), waited
+    return time.perf_counter(), waited, time.thread_time()

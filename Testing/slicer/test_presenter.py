@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import slicer
 from MultiRaterSegSlicer.panel.presenter import Panel
+from MultiRaterSegSlicer.panel.words import volume_words
 from panel_fakes import FakeLogic, FakeWindow, model
 from scene_cases import EXPERTS, Case
 
+from MultiRaterSegLib.agreement import VolumeRange
 from MultiRaterSegLib.errors import GeometryError, UnsupportedRequest
 
 CONSENSUS = (4, 5, 6, 7, 8)
@@ -108,7 +110,7 @@ def test_the_consensus_arrives_with_its_numbers_and_steps_open(desk):
     assert desk.window.busy is None
     ml = desk.lesion.prediction("consensus").volumes_ml
     low, high = np.percentile(ml, (5, 95))
-    assert desk.row("consensus").volume == f"{np.median(ml):.2f}\n{low:.2f}-{high:.2f}"
+    assert desk.row("consensus").volume == f"{np.median(ml):.2f} ({low:.2f}-{high:.2f})"
     assert desk.row("consensus").shown
     assert desk.state.bands_shown
     assert not desk.state.map_on
@@ -404,11 +406,18 @@ def test_the_other_volume_has_its_own_lesions(desk, host):
     assert desk.state.lesion == "L1"
 
 
-def test_the_model_says_what_it_was_trained_for(host):
+def test_the_model_says_what_it_was_trained_for_and_is_grey_where_it_follows_no_sentences(host):
     desk = Desk(host.scene, models=(model(), model("plain", follows_prompts=False)))
-    assert desk.state.model_note == "Trained on balls in CT. Follows sentences."
+    assert [choice.title for choice in desk.state.models] == ["Prosona_Compact · balls in CT", "Plain · balls in CT"]
+    assert [choice.grey for choice in desk.state.models] == [False, True]
+    assert (desk.state.model, desk.state.model_note) == ("prosona_compact", "")
     desk.panel.choose_model("plain")
-    assert desk.state.model_note == "Trained on balls in CT. Does not follow sentences."
+    assert desk.state.model_note == "This model does not follow sentences."
     assert not desk.state.steer.prompt_allowed
     desk.panel.choose_model("gone")
-    assert desk.state.model_note.startswith("'gone' is not installed here. Trained on")
+    assert desk.state.model_note.startswith("'gone' is not installed here.")
+
+
+def test_volumes_have_the_digits_that_count():
+    volumes = VolumeRange(0.88, 0.3, 2.031), VolumeRange(12.34, 9.96, 15), VolumeRange(104.2, 99.6, 140)
+    assert [volume_words(volume) for volume in volumes] == ["0.88 (0.30-2.03)", "12.3 (10.0-15.0)", "104 (100-140)"]
