@@ -2,10 +2,16 @@
 
 import pytest
 import torch
-from tiny_model import tiny_batch, tiny_method
+from tiny_model import TINY_CONFIG, tiny_batch, tiny_method
 from torch.nn import functional as F
 
-from MultiRaterSegLib.methods.harmonizer import Config, Harmonizer, NoiseHarmonizer, Personaliser
+from MultiRaterSegLib.methods.harmonizer import (
+    ChannelGates,
+    Config,
+    FrequencyPrompts,
+    Harmonizer,
+    NoiseHarmonizer,
+)
 from MultiRaterSegLib.noise import Noise
 from Training.data.lidc_slices import EXPERTS
 from Training.fit import StageModule
@@ -22,6 +28,10 @@ def disturbed(module: torch.nn.Module, scale: float = 0.3) -> torch.nn.Module:
         for index, parameter in enumerate(module.parameters()):
             parameter += scale * random(*parameter.shape, seed=index)
     return module
+
+
+def personaliser(raters: int, components: int = 2) -> FrequencyPrompts:
+    return FrequencyPrompts(channels=8, latent_dim=3, raters=raters, components=components, grid=4)
 
 
 def size(module: torch.nn.Module) -> int:
@@ -85,7 +95,7 @@ def test_tokens_and_attention_are_shared_by_all_levels():
 
 
 def test_a_prompt_is_the_weighted_sum_of_components_of_equation_4():
-    module = disturbed(Personaliser(channels=8, latent_dim=3, raters=2, components=5, grid=4))
+    module = disturbed(personaliser(raters=2, components=5))
     high, weights = random(2, 6, 4, 4), module.rater_weights[:, None]
     prompt = module.prompt(high, weights)  # the grid is the bands' own: nothing is resized
     for rater in range(2):
@@ -97,7 +107,7 @@ def test_a_prompt_is_the_weighted_sum_of_components_of_equation_4():
 
 
 def test_places_look_the_bank_up_by_scaled_dot_products():
-    module = disturbed(Personaliser(channels=8, latent_dim=3, raters=2, components=2, grid=4))
+    module = disturbed(personaliser(raters=2))
     context, bank = random(1, 2, 2, 2, 2), random(3, 7, 2, 3, seed=1)
     found = module.look_up(context, bank)
     assert found.shape == (3, 2, 3, 2, 2)
@@ -111,7 +121,7 @@ def test_places_look_the_bank_up_by_scaled_dot_products():
 
 def test_a_personal_code_depends_on_detail_of_the_features():
     """A checkerboard has only HH: an average before the nonlinearity would not see it."""
-    module = disturbed(Personaliser(channels=8, latent_dim=3, raters=1, components=2, grid=4))
+    module = disturbed(personaliser(raters=1))
     board = (torch.arange(8)[:, None] + torch.arange(8)) % 2 * 2.0 - 1
     bank, style = random(1, 9, 1, 3), module.rater_weights[:, None]
     flat, detailed = torch.zeros(1, 8, 8, 8), board.expand(1, 8, 8, 8)
@@ -119,7 +129,7 @@ def test_a_personal_code_depends_on_detail_of_the_features():
 
 
 def test_personal_codes_start_inside_the_bank():
-    module = Personaliser(channels=8, latent_dim=3, raters=2, components=2, grid=4)
+    module = personaliser(raters=2)
     bank = random(1, 9, 2, 3)
     z = module(random(2, 8, 8, 8), module.rater_weights[:, None], bank)
     assert z.shape == (2, 2, 3)
@@ -128,7 +138,7 @@ def test_personal_codes_start_inside_the_bank():
 
 
 def test_raters_together_get_the_codes_they_get_alone():
-    module = disturbed(Personaliser(channels=8, latent_dim=3, raters=3, components=2, grid=4))
+    module = disturbed(personaliser(raters=3))
     features, bank = random(2, 8, 8, 8), random(3, 9, 2, 3, seed=1)
     together = module(features, module.rater_weights[:, None], bank)
     for r in range(3):
@@ -165,9 +175,13 @@ def test_phase_1_reaches_the_harmonizer_and_phase_2_the_whole_personaliser():
 
 
 def test_phase_2_changes_nothing_but_the_personaliser():
-    """On the ResNet, whose BatchNorm statistics would drift in training mode, and through the trainer's own module."""
+    """On the ResNet, whose BatchNorm statistics would drift in training mode, through the trainer's own module; neither
+    in the network that trains nor in its weight average, which is what is kept."""
     torch.manual_seed(0)
     method = Harmonizer(Config(prompt_grid=8, bank_size=8), 1, ("background", "nodule"), EXPERTS[4:])
+    for name, count in method.named_buffers():
+        if name.endswith("num_batches_tracked"):
+            count += 9973  # as after a first phase
     stage = method.stages()[1]
     module = StageModule(method, stage, StageSettings(), seed=0)
     method.train()
@@ -178,10 +192,61 @@ def test_phase_2_changes_nothing_but_the_personaliser():
         optimizer.zero_grad()
         stage.loss(tiny_batch(64, 2))["loss"].backward()
         optimizer.step()
-    after = method.state_dict()
-    moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
+        module.average.update_parameters(method)
+    personal = {name for name in before if name.startswith("personaliser.")}
     assert any("running_mean" in name for name in before)
-    assert moved == {name for name in before if name.startswith("personaliser.")}
+    for after in (method.state_dict(), module.average.module.state_dict()):
+        assert {name for name, value in before.items() if not torch.equal(value, after[name])} == personal
+
+
+ABLATIONS = {
+    "no harmonizer": {"harmonize": False},
+    "no frequency prompts": {"frequency_prompts": False},
+    "no GED loss": {"energy_weight": 0.0},
+}
+
+
+def ablated(switch: dict) -> Harmonizer:
+    torch.manual_seed(0)
+    return Harmonizer(Config(**{**TINY_CONFIG["harmonizer"], **switch}), 1, ("background", "nodule"), EXPERTS)
+
+
+@pytest.mark.parametrize("what", ABLATIONS)
+def test_an_ablated_model_still_learns_both_phases_and_its_raters_differ(what):
+    method, batch = ablated(ABLATIONS[what]).train(), tiny_batch()
+    disturbed(method.personaliser, 0.1)
+    for stage in method.stages():
+        method.zero_grad()
+        stage.loss(batch)["loss"].backward()
+        assert all(parameter.grad is not None for parameter in stage.parameters()), stage.name
+    encoded = method.eval().encode(batch.image)
+    styles = [method.expert_style(encoded, expert) for expert in range(len(EXPERTS))]
+    noise = Noise(0, samples=2)
+    drawn = [method.sample(encoded, noise, style) for style in (styles[0], method.interpolate(*styles[:2], 0.5))]
+    assert drawn[0].shape == (2, 3, 2, 32, 32)
+    assert not torch.equal(*drawn)
+
+
+def test_ablations_leave_out_what_they_say():
+    whole = ablated({})
+    assert not any(name.startswith("harmonizer") for name, _ in ablated(ABLATIONS["no harmonizer"]).named_parameters())
+    plain = ablated(ABLATIONS["no frequency prompts"])
+    assert not any("prompts" in name for name, _ in plain.named_parameters())
+    assert size(plain.personaliser) < size(whole.personaliser)
+    method, batch = ablated(ABLATIONS["no GED loss"]), tiny_batch()
+    terms = {name: term.item() for name, term in method.latent_loss(batch).items()}
+    assert terms["loss"] == pytest.approx(terms["segmentation"] + 2e-3 * terms["kl"], rel=1e-5)
+
+
+def test_without_frequency_prompts_a_rater_only_scales_channels():
+    gates = disturbed(ChannelGates(channels=8, latent_dim=3, raters=2))
+    features = random(2, 8, 4, 4)
+    context, full = gates.recalibrate(features, gates.rater_weights[:, None])
+    reduced = torch.einsum("oc,bchw->bohw", gates.reduce.weight[:, :, 0, 0], features)
+    for rater in range(2):
+        expected = torch.stack([reduced[:, c] * gates.rater_weights[rater, c] for c in range(2)], 1)
+        assert torch.allclose(full[rater], expected, atol=1e-5)
+    assert context.shape == (2, 2, 2, 2, 2)
 
 
 def test_a_few_steps_of_each_phase_lower_its_loss_and_raters_drift_apart():

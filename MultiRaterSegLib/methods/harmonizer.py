@@ -28,6 +28,7 @@ What the paper leaves open, and what we chose:
 A style is c_i, so interpolation mixes how two raters weight the prompt components.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -48,10 +49,11 @@ from ..noise import Noise
 class Config(LatentUNetConfig):
     """The paper's numbers (section 4.2, appendix A); sizes it does not print are explained above.
 
-    harmonize: the noise harmonizer can be left out (ablation). experts_per_step: 0 = all.
+    Ablations: harmonize and frequency_prompts can be false, energy_weight (of the GED loss) 0. experts_per_step: 0 = all.
     """
 
     harmonize: bool = True
+    frequency_prompts: bool = True
     artifact_tokens: int = 16
     token_dim: int = 44
     prompt_components: int = 5
@@ -78,9 +80,14 @@ class Harmonizer(Method):
         c = config
         self.unet = LatentUNet(c, channels, len(labels))
         backbone = self.unet.backbone
-        self.harmonizer = NoiseHarmonizer(backbone.level_channels, c.artifact_tokens, c.token_dim)
-        self.personaliser = Personaliser(
-            backbone.feature_channels, c.latent_dim, len(experts), c.prompt_components, c.prompt_grid
+        self.harmonizer = (
+            NoiseHarmonizer(backbone.level_channels, c.artifact_tokens, c.token_dim) if c.harmonize else None
+        )
+        features, raters = backbone.feature_channels, len(experts)
+        self.personaliser = (
+            FrequencyPrompts(features, c.latent_dim, raters, c.prompt_components, c.prompt_grid)
+            if c.frequency_prompts
+            else ChannelGates(features, c.latent_dim, raters)
         )
 
     # -- use ----------------------------------------------------------------------------------------------------------
@@ -99,14 +106,15 @@ class Harmonizer(Method):
         return probabilities(self.unet.decode(encoded, z))
 
     def expert_style(self, encoded: Encoded | None, expert: int) -> Style:
-        """[1, 1, N, D'], the rater's weights of the prompt components (c_i)."""
+        """[1, 1, N, D'], the rater's weights of the prompt components (c_i); [1, 1, D/4] without frequency prompts."""
         return self.personaliser.rater_weights[expert][None, None]
 
     # -- training -----------------------------------------------------------------------------------------------------
 
     def stages(self) -> tuple[Stage, ...]:
+        harmonized = (self.unet,) if self.harmonizer is None else (self.unet, self.harmonizer)
         return (
-            Stage("latent", self.latent_loss, (self.unet, self.harmonizer)),
+            Stage("latent", self.latent_loss, harmonized),
             Stage("personalise", self.personalise_loss, (self.personaliser,), "experts"),
         )
 
@@ -139,7 +147,7 @@ class Harmonizer(Method):
         with torch.no_grad():
             encoded, _ = self._harmonized(batch.image)
         chosen = torch.randperm(len(self.experts))[: c.experts_per_step or None].tolist()
-        weights = self.personaliser.rater_weights[chosen][:, None]  # [E, 1, N, D']
+        weights = self.personaliser.rater_weights[chosen][:, None]  # [E, 1, ...]
         bank = encoded.prior_samples(c.bank_size)[None]  # [1, K, B, D]
         z = self.personaliser(encoded.features, weights, bank)
         logits = self.unet.decode(encoded, z).squeeze(2)
@@ -148,7 +156,7 @@ class Harmonizer(Method):
 
     def _harmonized(self, image: Tensor) -> tuple[Encoded, Tensor]:
         """Harmonised features with their prior, and the penalty sum_l (|gamma_l - 1|^2 + |beta_l|^2), batch mean."""
-        if not self.config.harmonize:
+        if self.harmonizer is None:
             return self.unet(image), image.new_zeros(())
         penalties = []
 
@@ -203,21 +211,16 @@ class LargeKernelAttention(nn.Module):
         return x * self.mix(self.far(self.near(x)))
 
 
-class Personaliser(nn.Module):
+class Personaliser(nn.Module, ABC):
     """Harmonised features, a rater's weights and a bank of prior samples -> that rater's z' (section 3.2, figure 2)."""
 
-    def __init__(self, channels: int, latent_dim: int, raters: int, components: int, grid: int):
+    rater_weights: nn.Parameter
+    """c_i of every rater, [E, ...]."""
+
+    def __init__(self, channels: int, latent_dim: int):
         super().__init__()
         low = channels // 4  # D / 4
-        high = 3 * low  # D'
         self.reduce = nn.Conv2d(channels, low, 1, bias=False)  # W_d
-        self.prompts = nn.Parameter(torch.rand(components, high, grid, grid))  # P_c
-        self.rater_weights = nn.Parameter(torch.randn(raters, components, high))  # c_i
-        self.choose = nn.Conv2d(high, components, 1)  # PWC
-        self.smooth = nn.Conv2d(high, high, 3, padding=1)
-        self.attention = LargeKernelAttention(2 * high)
-        self.refine = nn.Conv2d(2 * high, high, 1)
-        self.context = nn.Conv2d(high + low, low, 3, padding=1)
         self.query = nn.Linear(low, low)
         self.key = nn.Linear(latent_dim, low, bias=False)
         self.join = nn.Conv2d(low + latent_dim, channels, 1)
@@ -225,21 +228,53 @@ class Personaliser(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
+    @abstractmethod
+    def recalibrate(self, features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, D, H, W], weights [S, B or 1, ...] -> X_d [S, B, D/4, H/2, W/2] and X' [S, B, D/4, H, W]."""
+
     def forward(self, features: Tensor, weights: Tensor, bank: Tensor) -> Tensor:
-        """features [B, D, H, W], weights [S or 1, B or 1, N, D'], bank [S or 1, K, B, L] -> z' [S, B, L]."""
+        """features [B, D, H, W], weights [S or 1, B or 1, ...], bank [S or 1, K, B, L] -> z' [S, B, L]."""
+        context, full = self.recalibrate(features, weights)
+        attended = self.look_up(context, bank)  # [S, B, L, h, w]
+        full = full.expand(len(attended), -1, -1, -1, -1)
+        spread = F.interpolate(attended.flatten(0, 1), scale_factor=2.0)
+        joined = F.gelu(self.join(torch.cat([full.flatten(0, 1), spread], 1))).mean((2, 3))
+        return attended.mean((3, 4)) + self.out(joined.unflatten(0, attended.shape[:2]))
+
+    def look_up(self, context: Tensor, bank: Tensor) -> Tensor:
+        """Each place of context [S or 1, B, c, h, w] asks the bank [S or 1, K, B, L] -> [S, B, L, h, w]."""
+        samples = max(len(context), len(bank))
+        asked = self.query(context.flatten(3).transpose(2, 3)).expand(samples, -1, -1, -1)  # [S, B, hw, c]
+        codes = bank.transpose(1, 2).expand(samples, -1, -1, -1)  # [S, B, K, L]
+        found = F.scaled_dot_product_attention(asked, self.key(codes), codes)  # values are the codes themselves
+        return found.transpose(2, 3).unflatten(-1, context.shape[-2:])
+
+
+class FrequencyPrompts(Personaliser):
+    """The paper's: detail bands of the Haar transform meet a prompt that the rater weights."""
+
+    def __init__(self, channels: int, latent_dim: int, raters: int, components: int, grid: int):
+        super().__init__(channels, latent_dim)
+        low = channels // 4
+        high = 3 * low  # D'
+        self.prompts = nn.Parameter(torch.rand(components, high, grid, grid))  # P_c
+        self.rater_weights = nn.Parameter(torch.randn(raters, components, high))
+        self.choose = nn.Conv2d(high, components, 1)  # PWC
+        self.smooth = nn.Conv2d(high, high, 3, padding=1)
+        self.attention = LargeKernelAttention(2 * high)
+        self.refine = nn.Conv2d(2 * high, high, 1)
+        self.context = nn.Conv2d(high + low, low, 3, padding=1)
+
+    def recalibrate(self, features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         low, *details = haar_dwt(self.reduce(features))  # X_LL; X_LH, X_HL, X_HH
         high = torch.cat(details, 1)  # X_H [B, D', h, w]
         prompt = self.prompt(high, weights)  # [S, B, D', h, w]
         raters, batch = prompt.shape[:2]
         high, low = (x.expand(raters, *x.shape).flatten(0, 1) for x in (high, low))
         refined = self.refine(self.attention(torch.cat([high, prompt.flatten(0, 1)], 1)))  # X'_H, equation 5
-        context = self.context(torch.cat([refined, low], 1))  # X_d
-        full = haar_idwt(low, *refined.chunk(3, 1))  # X' [S B, D/4, H, W]
-        attended = self.look_up(context.unflatten(0, (raters, batch)), bank)  # [S, B, L, h, w]
-        full = full.unflatten(0, (raters, batch)).expand(len(attended), *[-1] * 4).flatten(0, 1)
-        spread = F.interpolate(attended.flatten(0, 1), scale_factor=2.0)
-        joined = F.gelu(self.join(torch.cat([full, spread], 1))).mean((2, 3)).unflatten(0, (-1, batch))
-        return attended.mean((3, 4)) + self.out(joined)
+        context = self.context(torch.cat([refined, low], 1))
+        full = haar_idwt(low, *refined.chunk(3, 1))
+        return context.unflatten(0, (raters, batch)), full.unflatten(0, (raters, batch))
 
     def prompt(self, high: Tensor, weights: Tensor) -> Tensor:
         """P [S, B, D', h, w] = conv3x3(sum_n w_n c_i,n P_n), w = softmax(PWC(X_H)) over the components (equation 4)."""
@@ -249,10 +284,16 @@ class Personaliser(nn.Module):
         prompt = torch.einsum("sbnc,bnchw->sbchw", weights.expand(-1, len(high), -1, -1), located)
         return self.smooth(prompt.flatten(0, 1)).unflatten(0, prompt.shape[:2])
 
-    def look_up(self, context: Tensor, bank: Tensor) -> Tensor:
-        """Each place of context [S or 1, B, c, h, w] asks the bank [S or 1, K, B, L] -> [S, B, L, h, w]."""
-        samples = max(len(context), len(bank))
-        asked = self.query(context.flatten(3).transpose(2, 3)).expand(samples, -1, -1, -1)  # [S, B, hw, c]
-        codes = bank.transpose(1, 2).expand(samples, -1, -1, -1)  # [S, B, K, L]
-        found = F.scaled_dot_product_attention(asked, self.key(codes), codes)  # values are the codes themselves
-        return found.transpose(2, 3).unflatten(-1, context.shape[-2:])
+
+class ChannelGates(Personaliser):
+    """What is left without wavelet and prompts (ablation): a rater scales each channel, weights [S, B or 1, D/4]."""
+
+    def __init__(self, channels: int, latent_dim: int, raters: int):
+        super().__init__(channels, latent_dim)
+        self.rater_weights = nn.Parameter(torch.randn(raters, channels // 4))
+        self.context = nn.Conv2d(channels // 4, channels // 4, 3, padding=1)
+
+    def recalibrate(self, features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        full = weights[..., None, None] * self.reduce(features)
+        context = self.context(F.avg_pool2d(full.flatten(0, 1), 2))
+        return context.unflatten(0, full.shape[:2]), full
