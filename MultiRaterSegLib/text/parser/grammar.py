@@ -86,10 +86,14 @@ def _finish(reading: Reading) -> None:
     close_whole(reading)
     end = len(reading.tokens)
     waits = reading.governor in ("include", "exclude") or reading.open_negation
+    if reading.governor == "leave" and not reading.marks and any(m.tag == "doubt" for m in reading.before.waiting):
+        reading.govern_backwards(-1)  # 'if in doubt, leave it'
     if waits and not reading.marks and reading.before.waiting:
         reading.govern_backwards(reading.sign)  # 'when in doubt, exclude'
     if not reading.marks and loses_lesion(reading):
         reading.emit(Mark("limit", end, reading.sign * reading.contrast(), reading.negation))
+    if reading.move:
+        reading.marks = [mark for mark in reading.marks if mark.tag not in ("inner", "outer")]
     for mark in reading.marks:
         others = EXTENTS - {"whole"}
         mark.weak = mark.weak or (mark.tag == "whole" and any(other.tag in others for other in reading.marks))

@@ -64,7 +64,9 @@ def _belongs_to_neighbour(reading: Reading, index: int, token: Token) -> bool:
 def _is_place(reading: Reading, index: int) -> bool:
     """'the shadow around the core', 'strands at the margin': where another thing is."""
     before = [token for token in reading.tokens[:index] if token.tag not in ("determiner", "")]
-    return bool(reading.things) and reading.things[-1].tag in ("halo", "spicule") and before[-1].text in PLACES
+    return (
+        bool(reading.things) and reading.things[-1].tag in ("halo", "spicule") and before[-1].text.split()[-1] in PLACES
+    )
 
 
 def _is_smoothed(reading: Reading, index: int, mark: Mark) -> bool:

@@ -41,6 +41,9 @@ REGRETS = {
     "unfortunately",
 }
 REGRETS |= {"a pity", "a shame", "sadly", "regrettably", "unnecessarily", "needlessly", "overkill"}
+REPAIRS = {"undo", "fix", "reverse", "revert", "rectify", "repair", "put right"}
+REASONS = {"because", "since"}
+CONCLUSIONS = {"so", "hence", "thus", "therefore", "which is why", "accordingly", "consequently"}
 PLACES = {"in", "inside", "within", "outside", "beyond"}
 """'There is lung inside your outline': what is seen there is not wanted there."""
 SEEMING = {"look", "seem", "appear", "feel"}
@@ -56,7 +59,8 @@ def asks(tokens: Sequence[Token]) -> bool:
 
 
 def told(segments: Sequence[Segment]) -> list[str]:
-    """Of each segment: "fault" (the opposite is wanted), "seen" or "question" (yields to any request), "" (a request)."""
+    """Of each segment: "fault" (the opposite is wanted), "seen", "reason" or "question" (yields to
+    any request), "" (a request)."""
     manners: list[str] = []
     question = False
     for segment, following in zip(segments, (*segments[1:], None)):
@@ -67,6 +71,10 @@ def told(segments: Sequence[Segment]) -> list[str]:
             manner = manners[-1]
         if not manner and following and following.joint == "stop" and _is_described(segment.tokens):
             manner = "fault"
+        if manners and _repairs(segment.tokens):
+            manners[-1] = "fault"  # 'Why is the halo in? Undo that.'
+        if not manner and _gives_reason(segment, following):
+            manner = "reason"
         manners.append(manner)
     return manners
 
@@ -78,6 +86,19 @@ def describes(tokens: Sequence[Token]) -> bool:
         if finite or token.text in COPULA or token.text == "be":
             return True
     return False
+
+
+def _repairs(tokens: Sequence[Token]) -> bool:
+    """'please undo that', 'it should not be'."""
+    words = {token.text for token in tokens}
+    refuted = any(token.tag == "not" for token in tokens) and "should" in words
+    empty = all(token.tag in ("filler", "determiner", "not") for token in tokens)
+    return empty and (refuted or bool(words & REPAIRS))
+
+
+def _gives_reason(segment: Segment, following: Segment | None) -> bool:
+    """'because the oesophagus is near', 'my student drew too much, so ...'."""
+    return segment.word in REASONS or (following is not None and following.tokens[0].text in CONCLUSIONS)
 
 
 def _manner(tokens: Sequence[Token]) -> str:
@@ -92,6 +113,8 @@ def _manner(tokens: Sequence[Token]) -> str:
     passive = bool(words & PAST) and any(token.tag in ("include", "exclude", "follow") for token in tokens)
     stands = words & {"there"} and words & PLACES and any(token.tag in DRAWN for token in tokens)
     stands = stands and all(token.tag != "target" for token in tokens)
+    if tokens[0].text in ("is", "are", "was") and _is_quality(tokens):
+        return "seen"  # 'smooth it, is very irregular'
     if any(token.text in REGRETS for token in tokens):
         return "fault"
     if spilt or passive or stands or _seems(tokens) or _starts_with_you(tokens) or (words & EARLIER and "you" in words):

@@ -12,7 +12,7 @@ TOLERATED = {"fine", "ok", "okay", "acceptable", "alright", "tolerable", "allowe
 WEIGHING = {"rather", "sooner", "better", "prefer"}
 """'I would rather miss some than ...': a loss that is put up with."""
 TAILORING = {"let", "take", "get"}
-ENCLOSING = {"inside", "within", "outside", "inside of", "outside of"}
+ENCLOSING = {"inside", "within", "outside", "inside of", "outside of", "beyond"}
 
 
 def govern(reading: Reading, index: int, token: Token) -> None:
