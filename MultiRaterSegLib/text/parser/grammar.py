@@ -69,6 +69,8 @@ def _read_small_word(reading: Reading, index: int, token: Token) -> None:
         reading.drop_move()
     elif tag == "whole":
         open_whole(reading, index)
+    elif tag == "only" and token.text.endswith("more") and reading.tag(index + 1) in THINGS:
+        negate(reading, index, token)  # 'no more halo'
     elif tag == "only":
         reading.only, reading.only_negation = True, reading.negation
     elif tag == "shift":
@@ -91,7 +93,8 @@ def _finish(reading: Reading) -> None:
     if waits and not reading.marks and reading.before.waiting:
         reading.govern_backwards(reading.sign)  # 'when in doubt, exclude'
     if not reading.marks and loses_lesion(reading):
-        reading.emit(Mark("limit", end, reading.sign * reading.contrast(), reading.negation))
+        governor = "missing" if reading.governor == "missing" else None
+        reading.emit(Mark("limit", end, reading.sign * reading.contrast(), reading.negation, governor))
     if reading.move:
         reading.marks = [mark for mark in reading.marks if mark.tag not in ("inner", "outer")]
     for mark in reading.marks:

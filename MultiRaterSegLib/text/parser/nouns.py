@@ -1,7 +1,7 @@
 """Things that can be in or out of the outline, and 'everything'."""
 
 from .inheritance import inherit
-from .marks import DEGREES, HEADS, Mark
+from .marks import DEGREES, HEADS, VERBS, Mark
 from .phrases import calls, describes_lesion
 from .reading import Reading
 from .vocabulary import Token
@@ -30,8 +30,8 @@ def mention(reading: Reading, index: int, token: Token) -> None:
         return
     if token.tag == "spicule" and mark.governor == "fill":
         mark.governor_sign = -1  # filled notches are gone
-    if token.tag == "doubt" and reading.whole and mark.governor is None:
-        mark.governor = "with"  # 'everything that might be lesion'
+    if token.tag == "doubt" and mark.governor is None and (reading.whole or reading.segment.word == "also"):
+        mark.governor = "with"  # 'everything that might be lesion', 'also the doubtful parts'
     if mark.governor is None and (reading.amount or reading.degree):
         mark.governor = "amount"
     _soften(reading, mark)
@@ -63,10 +63,10 @@ def _belongs_to_neighbour(reading: Reading, index: int, token: Token) -> bool:
 
 def _is_place(reading: Reading, index: int) -> bool:
     """'the shadow around the core', 'strands at the margin': where another thing is."""
-    before = [token for token in reading.tokens[:index] if token.tag not in ("determiner", "")]
-    return (
-        bool(reading.things) and reading.things[-1].tag in ("halo", "spicule") and before[-1].text.split()[-1] in PLACES
-    )
+    before = [token for token in reading.tokens[:index] if token.tag not in ("determiner", "", "core")]
+    if not before or not reading.things or reading.things[-1].tag not in ("halo", "spicule"):
+        return False
+    return before[-1].tag not in VERBS and before[-1].text.split()[-1] in PLACES
 
 
 def _is_smoothed(reading: Reading, index: int, mark: Mark) -> bool:

@@ -40,6 +40,8 @@ def qualify(reading: Reading, index: int, token: Token) -> None:
     if token.tag == "rough" and any(mark.tag == "smooth" for mark in reading.marks):
         return  # 'straighten the ragged edges'
     mark = _mark(reading, index, token, noun)
+    if mark.tag == "smooth":  # 'the bumps should be ironed out'
+        reading.marks = [other for other in reading.marks if other.tag != "spicule" or not other.loose]
     if mark.head == "margin":
         reading.marks = [other for other in reading.marks if other.tag != "margin"]
     if reading.move and token.text.endswith(TENDENCIES):

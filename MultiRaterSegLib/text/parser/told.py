@@ -42,7 +42,7 @@ REGRETS = {
 }
 REGRETS |= {"a pity", "a shame", "sadly", "regrettably", "unnecessarily", "needlessly", "overkill"}
 REPAIRS = {"undo", "fix", "reverse", "revert", "rectify", "repair", "put right"}
-REASONS = {"because", "since"}
+REASONS = {"because", "since", "because of", "due to", "owing to", "on account of"}
 CONCLUSIONS = {"so", "hence", "thus", "therefore", "which is why", "accordingly", "consequently"}
 PLACES = {"in", "inside", "within", "outside", "beyond"}
 """'There is lung inside your outline': what is seen there is not wanted there."""
@@ -55,7 +55,8 @@ def asks(tokens: Sequence[Token]) -> bool:
     first, second = (*tokens, Token("", ""), Token("", ""))[:2]
     if first.text == "how":
         return second.tag in QUALITIES or second.tag in DEGREES
-    return first.text in ASKING or (first.text in OPEN_QUESTIONS and second.text in COPULA)
+    marked = second.text in COPULA or any(token.text == "?" for token in tokens)
+    return first.text in ASKING or (first.text in OPEN_QUESTIONS and marked)
 
 
 def told(segments: Sequence[Segment]) -> list[str]:
@@ -69,7 +70,8 @@ def told(segments: Sequence[Segment]) -> list[str]:
         manner = "question" if question else _manner(segment.tokens)
         if not manner and segment.joint == "and" and manners and _has_no_subject(segment):
             manner = manners[-1]
-        if not manner and following and following.joint == "stop" and _is_described(segment.tokens):
+        ends = following.joint == "stop" if following else segment.tokens[0].text == "your"
+        if not manner and ends and _is_described(segment.tokens):
             manner = "fault"
         if manners and _repairs(segment.tokens):
             manners[-1] = "fault"  # 'Why is the halo in? Undo that.'
@@ -90,10 +92,10 @@ def describes(tokens: Sequence[Token]) -> bool:
 
 def _repairs(tokens: Sequence[Token]) -> bool:
     """'please undo that', 'it should not be'."""
-    words = {token.text for token in tokens}
-    refuted = any(token.tag == "not" for token in tokens) and "should" in words
+    words = {word for token in tokens for word in (token.text, token.read_as)}
+    refuted = any(token.tag == "not" for token in tokens) and "should" in words and words & {"it", "they", "that"}
     empty = all(token.tag in ("filler", "determiner", "not") for token in tokens)
-    return empty and (refuted or bool(words & REPAIRS))
+    return empty and bool(refuted or words & REPAIRS)
 
 
 def _gives_reason(segment: Segment, following: Segment | None) -> bool:
