@@ -279,7 +279,10 @@ def test_command_writes_tables_pictures_and_predictions(run, file, slices, tmp_p
         assert heading in text
     assert "Not a test" not in text
     pictures = {path.stem for path in out.glob("*.png")}
-    assert pictures == {"ged_by_samples", "reliability", "uncertainty", "correctness", "dice_by_size"}
+    assert pictures == {
+        *("ged_by_samples", "reliability", "style_reliability", "uncertainty", "correctness", "dice_by_size"),
+        "examples",
+    }
     lines = (out / "table.csv").read_text().splitlines()
     assert lines[0] == "group,metric,value,low,high"
     assert any(line.startswith("experts,dice_A4,1,1,1") for line in lines)

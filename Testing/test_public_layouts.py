@@ -1,6 +1,7 @@
 """Data sets in the layouts that others published: LIDC as lidc_attributes.pkl, NPC-170 as HDF5."""
 
 import io
+import json
 import pickle
 import pickletools
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.frame import Frame
+from Training import evaluate, train
 from Training.data import DATASETS
 from Training.data.batches import BatchSource
 from Training.data.lidc_attributes import dpersona_folds, load_lidc_attributes
@@ -291,3 +293,44 @@ def test_missing_npc_files_and_folds_are_explained(tmp_path):
 
 def test_a_scanner_left_out_of_training_has_a_data_set_of_its_own():
     assert {"lidc_attributes", "npc_170", "simulated_without_sharp"} <= set(DATASETS)
+
+
+# From the file to the table ------------------------------------------------------------------------------------------
+
+TINY = (
+    *("frame.size=32", "frame.spacing_mm=4.0", "batches.size=2", "batches.window=32", "precision='32-true'"),
+    *("data.folds=[0]", "data.validation_share=0.5", "model.widths=[8,16]", "model.posterior_widths=[8,16]"),
+    *("stage.latent.steps=1", "stage.latent.validate_every=1"),
+    *("stage.personalise.steps=1", "stage.personalise.validate_every=1"),
+)
+
+
+def trained(folder: Path, data_set: str, *more: str) -> int:
+    settings = [part for value in (*TINY, f"data.name={data_set}", f"data.root={folder}") for part in ("--set", value)]
+    return train.main(["prosona_compact", "--out", str(folder / "run"), *settings, *more])
+
+
+@pytest.mark.parametrize(
+    ("layout", "data_set", "stages", "fold", "readers"),
+    [
+        ("lidc", "lidc_attributes", ("latent", "personalise"), 3, ["A1", "A2", "A3", "A4"]),
+        ("npc", "npc_170", ("latent",), 2, ["a1", "a2", "a3", "a4"]),
+    ],
+)
+def test_a_model_is_trained_and_scored_on_each_layout(
+    request, tmp_path, layout, data_set, stages, fold, readers, capsys
+):
+    request.getfixturevalue(layout)
+    assert trained(tmp_path, data_set, "--stages", *stages) == 0, capsys.readouterr().err
+    data = ["--data-set", data_set, "--root", tmp_path, "--folds", fold, "--subset", "all"]
+    drawn = ["--samples", 4, "--seeds", 0, "--expert-samples", 1, "--out", tmp_path / "out"]
+    assert evaluate.main([str(value) for value in (tmp_path / "run", *data, *drawn)]) == 0, capsys.readouterr().err
+    table = json.loads((tmp_path / "out" / "table.json").read_text())
+    assert table["about"]["trained_on"] == []
+    assert [n.removeprefix("matched_") for n in table["figures"]["experts"] if n.startswith("matched_")] == readers
+    assert table["about"]["slices"] == {"lidc": 4, "npc": 2}[layout]
+
+
+def test_raters_that_no_sentence_speaks_of_are_refused_by_prosona(npc, capsys):
+    assert trained(npc, "npc_170") == 2
+    assert "none speaks of a1, a2, a3, a4" in capsys.readouterr().err

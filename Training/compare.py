@@ -3,9 +3,9 @@
     python Training/compare.py prob_unet dpersona harmonizer --data fold2.npz --subset large --reference prob_unet
     python Training/compare.py "with GED=runs/a" "no GED=runs/b" --validation-of harmonizer_compact --out runs/ged
 
-A model is a name, a .safetensors file or a run folder; LABEL=MODEL calls it LABEL. Writes compare.md, compare.csv and
-compare.png into --out, and each model's own report (see evaluate.py) into a folder beside them. A model that was
-evaluated there before, with the same weights and settings, is not evaluated again.
+A model is a name, a .safetensors file or a run folder; LABEL=MODEL calls it LABEL. Writes compare.md, compare.csv,
+compare.png and examples.png into --out, and each model's own report (see evaluate.py) into a folder beside them. A model
+that was evaluated there before, with the same weights and settings, is not evaluated again.
 """
 
 import argparse
@@ -39,20 +39,26 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> str:
     """Evaluates what is not there yet, writes the comparison and returns its Markdown."""
-    from Training.comparison import comparison_markdown, write_comparison_csv  # after --help: these import torch
+    from MultiRaterSegLib.checkpoint import load_checkpoint  # after --help: these import torch
+    from MultiRaterSegLib.predictor import choose_device
+    from Training.comparison import comparison_markdown, write_comparison_csv
     from Training.comparison_plot import plot_comparison
-    from Training.evaluation_run import load_task
+    from Training.evaluation_run import about, load_task, predict_examples
+    from Training.example_slices import example_rows, plot_examples
 
     models = labelled(options.models)
     reference = options.reference or next(iter(models))
     if reference not in models:
         raise DataError(f"--reference '{reference}' is not among the models: {', '.join(models)}.")
     task = load_task(options)
-    entries, trained_on = [], {}
+    entries, shown, trained_on = [], [], {}
     for label, model in models.items():
-        entry, seen = _entry(label, model, task, options)
-        entries.append(entry)
-        trained_on[label] = seen
+        checkpoint = load_checkpoint(model, choose_device(options.device))
+        record = about(checkpoint, task) | {"model": label}
+        trained_on[label] = record["trained_on"]
+        done = _evaluation(checkpoint, task, record, options.out / label)
+        shown.append(predict_examples(checkpoint, label, task, done[0]))
+        entries.append(_entry(label, checkpoint, done))
     chosen = next(entry for entry in entries if entry.label == reference)
     context = options.context or ("npc" if options.data_set == "npc_170" else "lidc")
     text = comparison_markdown(entries, chosen, task.record | {"trained_on": trained_on}, CONTEXT[context])
@@ -60,6 +66,7 @@ def run(options: argparse.Namespace) -> str:
     write_comparison_csv(options.out / "compare.csv", entries, chosen)
     title = f"{', '.join(task.record['data'])}, {task.record['subset']}: {len(task.rows)} slices"
     plot_comparison(options.out / "compare.png", entries, title)
+    plot_examples(options.out / "examples.png", task.slices, example_rows(entries[0].evaluation, task.rows), shown)
     return f"{text}\nWritten to {options.out}"
 
 
@@ -81,30 +88,33 @@ def labelled(models: list[str]) -> dict[str, str]:
     return found
 
 
-def _entry(label: str, model: str, task, options: argparse.Namespace):
-    """The model's Entry, and the data among the task's that it was trained on."""
+def _evaluation(checkpoint, task, record: dict, folder: Path):
+    """(evaluation, robustness or None), read from `folder` where it was made before with this record."""
     from rich.progress import track
 
-    from MultiRaterSegLib.checkpoint import load_checkpoint
-    from MultiRaterSegLib.predictor import choose_device
-    from Training.comparison import Entry
-    from Training.evaluation_run import about, evaluate_on
+    from Training.evaluation_run import evaluate_on
     from Training.report import write_report
+    from Training.report_plots import plot_report
 
-    checkpoint = load_checkpoint(model, choose_device(options.device))
-    record = about(checkpoint, task) | {"model": label}
-    folder = options.out / label
     done = finished(folder, record)
     if done is None:
+        label = record["model"]
         done = evaluate_on(
             checkpoint,
             task,
             progress=lambda name, total: lambda loop: track(loop, f"{label}: {name}", total, transient=True),
         )
         write_report(folder, done[0], record, {}, done[1])
-    parameters = sum(parameter.numel() for parameter in checkpoint.method.parameters())
-    times = cpu_seconds(checkpoint.method.cpu(), checkpoint.frame.size)
-    return Entry(label, checkpoint.method.title, *done, parameters, times), record["trained_on"]
+        plot_report(folder, done[0], label, done[1])
+    return done
+
+
+def _entry(label: str, checkpoint, done: tuple):
+    from Training.comparison import Entry
+
+    method = checkpoint.method
+    parameters = sum(parameter.numel() for parameter in method.parameters())
+    return Entry(label, method.title, *done, parameters, cpu_seconds(method.cpu(), checkpoint.frame.size))
 
 
 def finished(folder: Path, record: dict):

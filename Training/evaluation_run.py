@@ -17,9 +17,10 @@ from .data.lidc_slices import LidcSlices
 from .data.simulated import simulate_acquisitions
 from .data.slices import Slices
 from .evaluation import Evaluation, evaluate
+from .example_slices import Shown, example_rows
 from .recipe import DataSettings, Recipe, load_recipe
 from .robustness import acquired_planes, corrupted_planes, evaluate_conditions
-from .slice_predictions import Planes, PredictionFile, Sampling
+from .slice_predictions import Planes, PredictionFile, Sampling, experts_and_readers, predict_slices
 
 BUNDLED = Path("Resources/SampleData")
 SAME_FOLDS = ("lidc_slices", *(name for name in DATASETS if name.startswith("simulated")))
@@ -158,3 +159,12 @@ def evaluate_on(
         progress(f"{method.title}, worse images", count),
     )
     return evaluation, worse
+
+
+def predict_examples(checkpoint: Checkpoint, label: str, task: Task, evaluation: Evaluation) -> Shown:
+    """What a model draws, in the first seed, of the slices that `example_rows` chooses."""
+    record = task.record
+    sampling = Sampling(max(record["sizes"]), tuple(record["seeds"][:1]), record["expert_samples"])
+    rows = example_rows(evaluation, task.rows)
+    predictions = list(predict_slices(checkpoint.method, checkpoint.frame, task.slices, rows, sampling))
+    return Shown(label, predictions, [reader for _, reader in experts_and_readers(checkpoint.method, task.slices)])

@@ -1,5 +1,6 @@
-"""Pictures of an evaluation: GED by samples, reliability, uncertainty, correctness, Dice by size, robustness."""
+"""Pictures of an evaluation: GED by samples, reliability (of styles too), uncertainty, correctness, Dice by size, robustness."""
 
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -21,9 +22,12 @@ FEW_PATIENTS = 5  # fewer have no interval worth drawing
 SIZE_EDGES_MM = (0, 4, 6, 8, 10, 15, 20, 30, np.inf)
 MODEL, READERS, MAJORITY, GREY = "#0072b2", "#d55e00", "#009e73", "#777777"  # told apart by the colour-blind
 
+STYLES = ("#56b4e9", "#009e73", "#e69f00", "#d55e00")
+
 
 def plot_report(folder: Path, evaluation: Evaluation, title: str, robustness: Evaluation | None = None) -> None:
-    """Writes ged_by_samples, reliability, uncertainty, correctness, dice_by_size (and robustness) as PNG into `folder`."""
+    """Writes ged_by_samples, reliability, uncertainty, correctness and dice_by_size as PNG into `folder`; and
+    style_reliability and robustness where there is something to show."""
     pictures = {
         "ged_by_samples": plot_ged_by_samples,
         "reliability": plot_reliability,
@@ -31,6 +35,8 @@ def plot_report(folder: Path, evaluation: Evaluation, title: str, robustness: Ev
         "correctness": plot_correctness,
         "dice_by_size": plot_dice_by_size,
     }
+    if "experts" in evaluation.figures:
+        pictures["style_reliability"] = plot_style_reliability
     drawn = [(name, draw, evaluation) for name, draw in pictures.items()]
     if robustness is not None:
         drawn.append(("robustness", plot_robustness, robustness))
@@ -48,6 +54,12 @@ def plot_ged_by_samples(axes: Axes, evaluation: Evaluation) -> None:
     counts = sorted(int(n) for n in curve)
     found = [mean_estimate(curve[str(n)], evaluation.patient) for n in counts]
     _band(axes, counts, found, MODEL, "model")
+    unbiased = evaluation.figures["unbiased curve"]
+    distinct = sorted(int(n) for n in unbiased)
+    values = [mean_estimate(unbiased[str(n)], evaluation.patient).value for n in distinct]
+    axes.plot(
+        distinct, values, "o:", color=MODEL, markersize=3, linewidth=1.2, label="model, distinct pairs (unbiased)"
+    )
     for group, colour in (("majority mask", MAJORITY), ("random reader", READERS)):
         value = mean_estimate(evaluation.figures[group]["ged"], evaluation.patient).value
         axes.axhline(value, color=colour, linestyle="--", linewidth=1.2, label=f"{group}, repeated ({value:.3f})")
@@ -87,6 +99,28 @@ def plot_reliability(axes: Axes, evaluation: Evaluation) -> None:
         ylim=(0, 1),
     )
     axes.legend(frameon=False, fontsize=9, loc="upper left")
+
+
+def plot_style_reliability(axes: Axes, evaluation: Evaluation) -> None:
+    """Each style's probability against the one reader that it stands for, near the lesion."""
+    figures, patient = evaluation.figures["experts"], evaluation.patient
+    names = [name.removeprefix("matched_") for name in figures if name.startswith("matched_")]
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfect")
+    for name, colour, marker in zip(names, cycle(STYLES), cycle("osD^")):
+        bins = figures[f"ece_{name}"]
+        pooled = bins.sum(0)
+        used = pooled[:, 0] > 0
+        ece, brier = calibration_estimate(bins, patient), mean_estimate(figures[f"brier_{name}"], patient)
+        label = f"{name}: ECE {ece.value:.3f} ({ece.low:.3f} to {ece.high:.3f}), Brier {brier.value:.3f}"
+        points = pooled[used, 1] / pooled[used, 0], pooled[used, 2] / pooled[used, 0]
+        axes.plot(*points, color=colour, marker=marker, markersize=4, linewidth=1.4, label=label)
+    axes.set(
+        xlabel="Probability of the style",
+        ylabel=f"Share marked by its reader (≤ {NEAR_PIXELS} px from any outline)",
+        xlim=(0, 1),
+        ylim=(0, 1),
+    )
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
 
 
 def plot_uncertainty(axes: Axes, evaluation: Evaluation) -> None:

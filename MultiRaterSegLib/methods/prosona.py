@@ -38,6 +38,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..errors import RecipeError
 from ..losses import boundary_loss, cross_entropy, dice_loss, energy_distance, marginal_loss, pairwise_contrast
 from ..method import Batch, Expert, Method, Stage, Style
 from ..networks.backbone import CompactUNet, ResNetUNet
@@ -309,6 +310,11 @@ class ProSona(Method):
         if bool(self.expert_embeddings.any()):
             return
         first = {p.expert: i for i, p in reversed(list(enumerate(self._prompts))) if p.expert}
+        if unsaid := [name for name in self._expert_names if name not in first]:
+            raise RecipeError(
+                f"ProSona's experts are sentences, and none speaks of {', '.join(unsaid)}. Train it on experts that are "
+                "ranks (image_table_ranked, say); a method that learns raters by name takes these."
+            )
         rows = [self._prompt_embeddings[first[name]] for name in self._expert_names]
         self.expert_embeddings.copy_(torch.stack(rows))
 

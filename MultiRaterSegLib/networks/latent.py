@@ -83,9 +83,9 @@ class LatentDecoder(nn.Module):
 
     def forward(self, features: Tensor, z: Tensor) -> Tensor:
         from_image = self.from_features(features.permute(0, 2, 3, 1))  # [B, H, W, hidden]
-        x = F.relu(from_image + self.from_latent(z)[:, :, None, None])  # [S, B, H, W, hidden]
+        x = F.relu(from_image + self.from_latent(z)[:, :, None, None], inplace=True)  # [S, B, H, W, hidden]
         for layer in self.hidden:
-            x = F.relu(layer(x))
+            x = F.relu(layer(x), inplace=True)
         return self.out(x).float().movedim(-1, 2)
 
 

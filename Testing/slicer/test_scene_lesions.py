@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from MultiRaterSegSlicer.export.lesion import write_report
 from MultiRaterSegSlicer.scene.lesions import Lesions
 from MultiRaterSegSlicer.scene.segments import new_segmentation, put_mask
 from orientations import TILTED, UPRIGHT, affine_of
-from scene_cases import MODEL, SENTENCE, WARNING, Case, everything_in, hierarchy_of, ids_in, mask_of
+from scene_cases import MODEL, SENTENCE, SHAPE, WARNING, Case, everything_in, hierarchy_of, ids_in, mask_of, places_of
 
 from MultiRaterSegLib.errors import GeometryError, UnsupportedRequest
 
@@ -239,6 +240,41 @@ def slicer_matrix(matrix):
     from slicer.util import vtkMatrixFromArray
 
     return vtkMatrixFromArray(matrix)
+
+
+def test_answers_of_models_that_looked_at_different_parts_of_the_scan_are_compared(host, tmp_path):
+    case = Case(host.scene, TILTED[5])
+    lesion = case.lesion()
+    lesion.add("consensus", case.answer("consensus", *CONSENSUS), MODEL)
+    case.part = case.grid.crop((9, 2, 2), (30, 39, 12))  # neither within the other
+    off = case.grid.to_ras((20, 20, 9))
+    lesion.add("inclusive", case.answer("inclusive", 7.1, center=off))
+    a, b = case.ball(6, grid=case.grid), case.ball(7.1, off, case.grid) & (np.arange(SHAPE[0]) < 13)[:, None, None]
+    consensus, inclusive = lesion.rows
+    assert inclusive.dice == pytest.approx(2 * (a & b).sum() / (a.sum() + b.sum()))
+    assert consensus.volume.median == pytest.approx(a.sum() * case.grid.voxel_volume_ml)
+    assert np.array_equal(mask_of(lesion.styles_node, "expert_inclusive", case.scan), b)
+    assert {spot.between for spot in lesion.spots} == {"samples"}
+    lesion.add("conservative", case.answer("conservative", 3))
+    assert {spot.between for spot in lesion.spots} == {"samples", "styles"}
+    assert write_report(lesion, tmp_path / "report.csv").is_file()
+    assert np.array_equal(lesion.prediction("inclusive").consensus, b)
+
+
+@pytest.mark.parametrize("shift", [(40.0, 0, 0), (0.35, 0, 0), (0, 0, 2.5)])
+def test_a_scan_that_was_moved_since_leaves_its_answers_what_they_were(host, shift):
+    case = Case(host.scene)
+    lesion = case.lesion()
+    lesion.add("consensus", case.answer("consensus", *CONSENSUS), MODEL)
+    row, before = lesion.rows[0], places_of(mask_of(lesion.agreement_node, "consensus", case.scan), case.grid.affine)
+    matrix = np.eye(4)
+    matrix[:3, 3] = shift
+    case.scan.ApplyTransformMatrix(slicer_matrix(matrix))
+    assert lesion.rows[0].volume == row.volume
+    made = lesion.prediction("consensus")
+    assert places_of(made.consensus, made.reference.affine) == before
+    with pytest.raises(GeometryError, match="'CTChest' has other voxels than when L1 was computed"):
+        lesion.add("inclusive", case.answer("inclusive", 7))
 
 
 def test_observers_hear_of_each_change_once_and_can_stop(host):

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from ..i18n import _
 
-NOT_A_DEVICE = "Research use only. Not a medical device."
+NOT_A_DEVICE = _("Research use only. Not a medical device.")
 SUGGESTIONS = (
     "include the ground-glass halo",
     "tight outline, solid core only",
@@ -13,12 +13,12 @@ SUGGESTIONS = (
     "smooth outline, without spiculations",
 )
 
-BANDS = {"nearly_all": "Nearly all ≥90 %", "most": "Most 50-90 %", "some": "Some 10-50 %"}
+BANDS = {"nearly_all": _("Nearly all ≥90 %"), "most": _("Most 50-90 %"), "some": _("Some 10-50 %")}
 
 
 def summary_words(summary: str) -> str:
     """How a sentence was understood, for people: 'extent tight, halo left out'."""
-    return summary.replace(" +", " included").replace(" -", " left out")
+    return summary.replace(" +", " " + _("included")).replace(" -", " " + _("left out"))
 
 
 def volume_words(volume, words: str = "{median} ({low}-{high})") -> str:

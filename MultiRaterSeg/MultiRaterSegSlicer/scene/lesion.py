@@ -21,7 +21,7 @@ from .answers import put_answer, remove_answer
 from .folder import folder_of, move_into_folder, remove_empty_folder
 from .history import History
 from .numbers import hex_of, rows_of
-from .record import Record, record_from_text, turned
+from .record import Record, on_one_grid, record_from_text, turned
 from .review import edited_copy, restore_review, review_of, set_review
 from .segments import free_name, is_as_we_left_it, remove_node
 from .spots import SceneSpot, fill_spots, spots_in, spots_of
@@ -126,10 +126,10 @@ class SceneLesion:
 
     @property
     def records(self) -> list[Record]:
-        """The answers whose segments are there: consensus first, then styles as they came."""
+        """The answers whose segments are there, on one part of the scan: consensus first, then styles as they came."""
         names = (name for name in self.node.GetParameterNames() if name.startswith(ANSWER))
         found = (self.record(name.removeprefix(ANSWER)) for name in names)
-        return sorted((record for record in found if record), key=lambda record: record.order)
+        return on_one_grid(sorted((record for record in found if record), key=lambda record: record.order))
 
     @property
     def names(self) -> list[str]:

@@ -7,6 +7,7 @@ import base64
 import json
 import zlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -82,7 +83,7 @@ def _unpacked(text: str) -> Record:
 
 def turned(record: Record, scan: Grid) -> Record:
     """The record on the voxels of the scan as it is stored now: Slicer turns left-handed scans round when it loads them.
-    A record of other voxels (the scan was resampled) is returned as it is."""
+    A record of other voxels (the scan was resampled or moved) is returned as it is."""
     if record.prediction.reference.same_as(scan, tolerance_mm=1e-3):
         return record
     return _turned(record, scan.shape, scan.affine.tobytes())
@@ -93,7 +94,9 @@ def _turned(record: Record, shape: tuple[int, int, int], affine: bytes) -> Recor
     made, scan = record.prediction, Grid(shape, np.frombuffer(affine).reshape(4, 4))
     steps = np.linalg.inv(scan.affine[:3, :3]) @ made.reference.affine[:3, :3]
     axes = np.rint(steps)
-    if not np.allclose(steps, axes, atol=1e-3) or not np.array_equal(np.abs(axes).sum(0), (1, 1, 1)):
+    corners = scan.to_ijk(made.reference.to_ras([(0, 0, 0), made.reference.size_ijk - 1]))
+    is_turned = np.allclose(steps, axes, atol=1e-3) and np.array_equal(np.abs(axes).sum(0), (1, 1, 1))
+    if not is_turned or not np.allclose(np.sort(corners, 0), [(0, 0, 0), scan.size_ijk - 1], atol=1e-2):
         return record
     ends = scan.to_ijk(made.grid.to_ras([(0, 0, 0), made.grid.size_ijk - 1]))
     grid = scan.crop(np.rint(ends.min(0)), np.rint(ends.max(0)))
@@ -102,6 +105,31 @@ def _turned(record: Record, shape: tuple[int, int, int], affine: bytes) -> Recor
     flips = tuple(slice(None, None, int(axes[axis, source[axis]])) for axis in (2, 1, 0))
     samples = np.ascontiguousarray(made.samples.transpose(0, *order)[(slice(None), *flips)])
     return replace(record, prediction=replace(made, samples=samples, grid=grid, reference=scan))
+
+
+def on_one_grid(records: Sequence[Record]) -> list[Record]:
+    """The records on the smallest part of the scan that holds all of theirs: models look at parts of different size.
+    Records of other voxels than the first one's (the scan was resampled since) are returned as they are."""
+    alike = [one for one in records if one.prediction.reference.same_as(records[0].prediction.reference, 1e-3)]
+    windows = [one.prediction.window for one in alike]
+    if len({_ends(window) for window in windows}) < 2:
+        return list(records)
+    low, high = np.min([_ends(window)[0] for window in windows], 0), np.max([_ends(w)[1] for w in windows], 0)
+    part = alike[0].prediction.reference.crop(low, high)
+    return [_padded(one, part.shape, part.affine.tobytes()) if one in alike else one for one in records]
+
+
+def _ends(window: tuple[slice, slice, slice]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """First and last voxel (i, j, k) of a window."""
+    return tuple(ends.start for ends in window[::-1]), tuple(ends.stop - 1 for ends in window[::-1])
+
+
+@lru_cache(maxsize=KEPT)
+def _padded(record: Record, shape: tuple[int, int, int], affine: bytes) -> Record:
+    made, part = record.prediction, Grid(shape, np.frombuffer(affine).reshape(4, 4))
+    samples = np.zeros((len(made.samples), *shape), bool)
+    samples[(slice(None), *made.grid.window_in(part))] = made.samples
+    return replace(record, prediction=replace(made, samples=samples, grid=part))
 
 
 def _to_lists(grid: Grid) -> tuple[tuple[int, ...], list]:
