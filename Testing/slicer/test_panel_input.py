@@ -60,6 +60,28 @@ def test_the_unsuitable_scan_gets_its_two_buttons(bridge, monkeypatch):
     assert not hands.ui.messageFrame.visible
 
 
+def test_an_error_is_read_and_closed(hands):
+    hands.place((500, 500, 500))
+    assert hands.ui.messageLabel.text == "This place is outside 'CTChest'."
+    assert not hands.ui.messageSecondButton.visible
+    hands.click("messageFirstButton")
+    assert not hands.ui.messageFrame.visible
+
+
+def test_the_warning_of_a_style_alone_is_seen_too(bridge, monkeypatch):
+    hands = Hands(bridge, monkeypatch, warning="Not meaningful.").ready()
+    bridge.do(lambda: hands.widget.panel.set_compute_on_place(False))
+    hands.place()
+    bridge.do(lambda: hands.widget.panel.tick_row("conservative", True))
+    hands.settle()
+    hands.click("messageFirstButton")
+    result = hands.case.answer("conservative", 5, warnings=("Not meaningful.",))
+    bridge.do(lambda: hands.logic.tasks[-1].finish(result))
+    hands.settle()
+    assert hands.ui.warningsFrame.visible
+    assert "Not meaningful." in hands.ui.warningsLabel.text
+
+
 def test_the_warning_stays_with_the_result(bridge, monkeypatch):
     warning = "This model was trained on single lung nodules in CT. Results here are not meaningful."
     hands = Hands(bridge, monkeypatch, warning=warning).ready()

@@ -196,7 +196,7 @@ class Panel:
         """Removes exactly what the last action made."""
         if self.session.lesions.can_undo:
             undone = _("Undone: {what}.").format(what=self.session.lesions.undo())
-            self.session.say(undone, "info", self.session.close_button())
+            self.session.say(undone)
 
     # -- 5. Review, Advanced
 

@@ -83,7 +83,8 @@ class Session:
         return self._remotes[key]
 
     def say(self, text: str, kind: str = "info", *buttons: Button, details: str = "") -> None:
-        self.message = Message(kind, text, buttons, details)
+        """A message with its answers; the default is to close it."""
+        self.message = Message(kind, text, buttons or (self.close_button(),), details)
         self.changed()
 
     def quiet(self) -> None:
