@@ -107,6 +107,21 @@ def test_a_second_point_on_a_lesion_is_asked_about(hands):
     assert len(hands.logic.tasks) == 2
 
 
+def test_a_deleted_scan_or_point_leaves_a_panel_that_goes_on(hands):
+    hands.outline()
+    scene = hands.bridge.host.scene
+    hands.bridge.do(lambda: scene.RemoveNode(hands.widget.panel.session.lesion.place_node))
+    hands.bridge.choose(hands.ui.lesionComboBox, "L1")
+    hands.settle()
+    assert hands.ui.lesionComboBox.currentText == "L1"
+    hands.bridge.do(lambda: scene.RemoveNode(hands.case.scan))
+    hands.settle()
+    assert hands.ui.volumeSelector.currentNode() is None
+    assert hands.ui.lesionComboBox.count == 0
+    assert not hands.ui.computeButton.enabled
+    assert hands.ui.steerButton.collapsed
+
+
 def test_a_box_is_drawn_in_the_views(hands):
     hands.click("placeBoxButton")
     assert hands.ui.placeBoxButton.checked

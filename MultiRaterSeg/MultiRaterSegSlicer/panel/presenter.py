@@ -108,7 +108,7 @@ class Panel:
     # -- 1. Input
 
     def choose_volume(self, node) -> None:
-        if node is not self.session.volume:
+        if node is None or node is not self.session.volume:  # a deleted one is None already
             self.session.parameters.volume = node
             self._choose_lesion_of_volume()
 
