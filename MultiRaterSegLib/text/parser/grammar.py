@@ -32,7 +32,7 @@ def _read_token(reading: Reading, index: int, token: Token) -> None:
     if (tag in VERBS or tag in QUALITIES) and reading.whole and reading.whole.index == index - 1:
         reading.whole = None  # 'completely smooth', 'fully include': an adverb
     if is_particle(reading, index, token):
-        spared = token.text == "alone" and reading.things[-1].tag == "spicule"  # no smoothing
+        spared = token.text == "alone" and [m.tag for m in reading.things[-1:]] == ["spicule"]  # no smoothing
         reading.govern_backwards(1 if tag in ("particle_in", "within") or token.text == "on" or spared else -1)
     elif reading.shifts and tag in ("particle_in", "particle_out"):
         move(reading, index, "shrink" if tag == "particle_in" else "grow")
