@@ -12,10 +12,10 @@ from MultiRaterSegLib.checkpoint import Checkpoint
 from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.method import Expert
 from Training import compare
-from Training.comparison import printed_sections
 from Training.corruptions import KINDS, corrupt
 from Training.data.slices import Slices
 from Training.evaluation import evaluate
+from Training.printed import printed_sections
 from Training.robustness import CLEAN, corrupted_planes, evaluate_conditions, losses
 from Training.slice_predictions import Sampling, experts_and_readers, predict_slices, reader_names
 from Training.slice_scores import by_entropy
@@ -292,11 +292,21 @@ def test_comparison_holds_every_model_its_differences_and_what_papers_print(run,
         "Robustness",
         "majority mask",
         "by size",
+        "Readers among themselves",
+        "distinct pairs",
+        "by readers who marked it",
+        "by correctness",
     ):
         assert heading in text
     assert "Context only, not comparable" in text
     assert "| Harmonizer | 50 | 0.1048 | 91.81 | 92.28 | 91.94 |" in text
     assert "NPC" not in text
+    share = text.split("loss of consensus Dice over that of sure")[1].split("| perfect |")[1].split("|")[2]
+    lost = {}
+    for model in ("perfect", "sure"):
+        found = json.loads((tmp_path / "out" / model / "table.json").read_text())["robustness"]["losses"]
+        lost[model] = found["noise 0.25"]["dice"]["value"]
+    assert float(share.split()[0]) == pytest.approx(lost["perfect"] / lost["sure"], abs=1e-3)
     with (tmp_path / "out" / "compare.csv").open() as file:
         rows = {(row["model"], row["group"], row["metric"]): row for row in csv.DictReader(file)}
     tables = {m: json.loads((tmp_path / "out" / m / "table.json").read_text()) for m in ("perfect", "sure", "empty")}
