@@ -20,6 +20,11 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, target.expand_as(logits))
 
 
+def segmentation_loss(logits: Tensor, target: Tensor, cross_entropy_weight: float) -> Tensor:
+    """Dice loss and weighted cross-entropy of logits [..., H, W] with targets in [0, 1]."""
+    return dice_loss(logits.sigmoid(), target) + cross_entropy_weight * cross_entropy(logits, target)
+
+
 def jaccard_distance(a: Tensor, b: Tensor, epsilon: float = 1.0) -> Tensor:
     """1 - sum(min)/sum(max) over the plane, [..., H, W] x [..., H, W] -> [...]: equals 1 - IoU on masks, a metric on
     [0, 1] maps (Ruzicka). `epsilon` pixels in both sums make the distance of two empty planes 0."""

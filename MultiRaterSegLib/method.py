@@ -37,6 +37,17 @@ class Batch:
         moved = {name: index.to(device) for name, index in self.targets.items()}
         return Batch(self.image.to(device), self.masks.to(device), moved, self.ids.to(device))
 
+    def expert_mask(self, expert: str) -> Tensor:
+        """[B, H, W]: on each image the mask of the rater who stands for this expert."""
+        return self.masks[torch.arange(len(self.masks), device=self.masks.device), self.targets[expert]]
+
+    def random_rater(self) -> Tensor:
+        """[B, 1, H, W]: on each image the mask of one rater, drawn by torch's random numbers."""
+        images, raters = self.masks.shape[:2]
+        device = self.masks.device
+        drawn = torch.randint(raters, (images,), device=device)
+        return self.masks[torch.arange(images, device=device), drawn][:, None]
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -86,9 +97,7 @@ class Method(nn.Module, ABC):
 
     def prompt_style(self, encoded: Any, prompt: str) -> Style:
         """The style a sentence describes. Raises UnsupportedRequest for text that it cannot map."""
-        raise UnsupportedRequest(
-            f"{self.title} cannot follow a prompt. It knows experts: {', '.join(e.name for e in self.experts)}."
-        )
+        raise UnsupportedRequest(f"{self.title} cannot follow a prompt. {self._known_experts()}")
 
     def understand(self, prompt: str) -> Any:
         """How a sentence is read: an object with `.summary()` and `.notes`. Raises UnsupportedRequest as prompt_style."""
@@ -102,5 +111,10 @@ class Method(nn.Module, ABC):
         """Position of the expert called `name`; raises UnsupportedRequest with the known names."""
         names = [expert.name for expert in self.experts]
         if name.lower() not in [n.lower() for n in names]:
-            raise UnsupportedRequest(f"{self.title} knows no expert '{name}'. It knows: {', '.join(names)}.")
+            raise UnsupportedRequest(f"{self.title} knows no expert '{name}'. {self._known_experts()}")
         return [n.lower() for n in names].index(name.lower())
+
+    def _known_experts(self) -> str:
+        if not self.experts:
+            return "It has no reader styles; ask for the consensus."
+        return f"It knows experts: {', '.join(expert.name for expert in self.experts)}."

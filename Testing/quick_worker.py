@@ -23,7 +23,10 @@ FRAME = Frame(size=40, spacing_mm=1.0)
 EXPERTS = [asdict(Expert(name, name.title())) for name in ("conservative", "inclusive")]
 INFO = {"method": "quick", "labels": ["background", "nodule"], "channels": 1, "experts": EXPERTS, "frame": asdict(FRAME),
         "modality": "CT", "trained_for": "bright things"}  # fmt: skip
-LEVELS = {None: 0.0, "conservative": 300.0, "inclusive": -300.0}
+ACCIDENTS = ("die", "freeze", "garbage", "slow")
+LEVELS = {None: 0.0, "conservative": 300.0, "inclusive": -300.0, "include the halo": -200.0} | dict.fromkeys(
+    ACCIDENTS, 0.0
+)
 
 
 class Session:
@@ -44,17 +47,16 @@ class Session:
                 return {"need": "voxels"}, ()
             self.lesions[wanted["key"]] = self.look(wanted, job.arrays[0])
         region, values = self.lesions[wanted["key"]]
-        accidents = {"die": self.die, "freeze": self.freeze, "garbage": self.garbage, "slow": self.slow}
-        if style in accidents:
-            accidents[style](job)
-        elif style not in LEVELS:
-            raise UnsupportedRequest(f"'{style}' is not known.")
+        if style in ACCIDENTS:
+            getattr(self, style)(job)
+        level = level_of(style)
         if job.header["op"] == "preview":
             grid = region.slice_grid(job.header["slice"])
-            mask = (values > LEVELS[style])[grid.window_in(region.grid)]
+            mask = (values > level)[grid.window_in(region.grid)]
             return {"title": str(style), "slice": job.header["slice"], "seconds": 0.01, "grid": described(grid)}, [mask]
-        samples = self.draw(job, values, style)
-        reply = {"title": str(style), "warnings": [], "provenance": {"place_ras": region.place.center.tolist()}}
+        samples = self.draw(job, values, level)
+        made = {"place_ras": region.place.center.tolist(), "samples": len(samples), **asked(style)}
+        reply = {"title": str(style), "warnings": [], "provenance": made}
         return {**reply, "grid": described(region.grid)}, [samples]
 
     def look(self, wanted: dict, voxels: np.ndarray):
@@ -62,12 +64,12 @@ class Session:
         region = Region.around(Place.of(scan, wanted.get("at"), wanted.get("box")), scan, FRAME)
         return region, Volume(voxels, part).voxels[0][region.grid.window_in(part)]
 
-    def draw(self, job, values: np.ndarray, style) -> np.ndarray:
+    def draw(self, job, values: np.ndarray, level: float) -> np.ndarray:
         count = job.header["samples"]
         step = job.step("Outlining", count, before=0)
         samples = np.empty((count, *values.shape), bool)
         for n in range(count):
-            samples[n] = values > LEVELS.get(style, 0.0) + 10 * n
+            samples[n] = values > level + 10 * n
             time.sleep(0.002)
             step((n + 1) / count)
             job.check()
@@ -87,6 +89,26 @@ class Session:
         for _ in range(6000):
             time.sleep(0.01)
             job.check()
+
+
+def level_of(style) -> float:
+    """The intensity above which it outlines."""
+    if isinstance(style, list):
+        first, second, t = style
+        return (1 - t) * level_of(first) + t * level_of(second)
+    if style not in LEVELS:
+        raise UnsupportedRequest(f"'{style}' is not known.")
+    return LEVELS[style]
+
+
+def asked(style) -> dict:
+    """How a style is written down."""
+    if isinstance(style, list):
+        return {"style": "between", "first": asked(style[0]), "second": asked(style[1]), "t": style[2]}
+    if style is None:
+        return {"style": "population"}
+    known = any(style == expert["name"] for expert in EXPERTS)
+    return {"style": "expert", "expert": style} if known else {"style": "prompt", "prompt": style}
 
 
 def described(grid: Grid) -> dict:

@@ -70,6 +70,26 @@ def test_imports_point_down(level):
             assert not imported(file) & above, f"{file.name} imports {imported(file) & above}"
 
 
+SLICER_LAYERS = [{"nodes", "parameters", "i18n"}, {"scene"}, {"worker", "export"}, {"logic"}, {"panel"}]
+
+
+@pytest.mark.parametrize("level", range(len(SLICER_LAYERS)))
+def test_slicers_packages_import_downwards_and_only_the_panel_knows_widgets(level):
+    above = set().union(*SLICER_LAYERS[level + 1 :])
+    for name in SLICER_LAYERS[level]:
+        place = PROJECT / "MultiRaterSeg" / "MultiRaterSegSlicer" / name
+        for file in place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]:
+            tree = ast.parse(file.read_text())
+            siblings = {
+                part
+                for node in ast.walk(tree)
+                if isinstance(node, ast.ImportFrom) and node.level == (2 if place.is_dir() else 1)
+                for part in ([node.module.split(".")[0]] if node.module else [alias.name for alias in node.names])
+            }
+            assert not siblings & above, f"{file.name} imports {siblings & above}"
+            assert name == "panel" or not imported(file) & {"qt", "ctk"}, file
+
+
 def test_importing_the_library_and_asking_for_help_load_no_torch():
     code = "import MultiRaterSegLib, MultiRaterSegLib.__main__, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PROJECT)

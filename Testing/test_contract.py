@@ -28,6 +28,14 @@ def some_styles(method, encoded) -> dict:
     return styles
 
 
+def styled(name):
+    """The method, where it can be asked for a style; Prob. U-Net only knows the population."""
+    method = tiny_method(name)
+    if not method.experts:
+        pytest.skip(f"{name} has no reader styles")
+    return method
+
+
 def test_samples_are_probabilities_over_labels(name):
     method = tiny_method(name)
     encoded = method.encode(tiny_batch().image)
@@ -41,7 +49,7 @@ def test_samples_are_probabilities_over_labels(name):
 def test_sampling_is_repeatable_and_does_not_depend_on_the_batch(name):
     method, batch = tiny_method(name), tiny_batch()
     together = method.encode(batch.image)
-    for style_name in (None, method.experts[0].name):
+    for style_name in (None, *[expert.name for expert in method.experts[:1]]):
         style = some_styles(method, together).get(style_name)
         noise = Noise(1, samples=range(5), images=[4, 5, 6])
         whole = method.sample(together, noise, style)
@@ -59,7 +67,7 @@ def test_samples_of_the_population_differ(name):
 
 
 def test_interpolation_starts_and_ends_exactly_at_its_styles(name):
-    method = tiny_method(name)
+    method = styled(name)
     encoded = method.encode(tiny_batch().image)
     a, b, *_ = some_styles(method, encoded).values()
     assert torch.equal(method.interpolate(a, b, 0.0), a)
@@ -72,7 +80,7 @@ def test_interpolation_starts_and_ends_exactly_at_its_styles(name):
 
 
 def test_styles_are_noise_free_and_one_for_each_sample_is_allowed(name):
-    method = tiny_method(name)
+    method = styled(name)
     encoded = method.encode(tiny_batch().image)
     first, second, *_ = some_styles(method, encoded).values()
     assert torch.equal(first, method.expert_style(encoded, 0))
@@ -84,7 +92,8 @@ def test_styles_are_noise_free_and_one_for_each_sample_is_allowed(name):
 
 def test_unknown_experts_and_prompts_are_refused_with_what_is_known(name):
     method = tiny_method(name)
-    with pytest.raises(UnsupportedRequest, match=method.experts[0].name):
+    known = method.experts[0].name if method.experts else "no reader styles"
+    with pytest.raises(UnsupportedRequest, match=known):
         method.expert_index("nobody")
     with pytest.raises(UnsupportedRequest):
         method.prompt_style(None, "outline the liver")

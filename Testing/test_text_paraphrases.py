@@ -40,11 +40,43 @@ def is_read(text: str, wanted: dict[str, int]) -> bool:
     return all(values[name] is not None and values[name] * sign > 0 for name, sign in wanted.items())
 
 
-def test_the_right_slot_moves_the_right_way_in_125_of_130_opposite_pairs():
-    pairs = load("prompt_development.toml")["pair"]
+@pytest.mark.parametrize(
+    ("name", "batch", "most_wrong"),
+    [
+        ("prompt_development.toml", None, 2),
+        ("prompt_independent.toml", None, 1),
+        ("prompt_fresh.toml", None, 3),
+        ("prompt_fresh2.toml", "A", 0),
+        ("prompt_fresh2.toml", "B", 0),
+        ("prompt_fresh2.toml", "C", 28),
+    ],
+)
+def test_the_right_slot_moves_the_right_way_in_opposite_pairs(name, batch, most_wrong):
+    """The parser was revised on all of these but batch C, which says what to expect of new sentences."""
+    pairs = [pair for pair in load(name)["pair"] if pair.get("batch") == batch]
     wrong = [f"{pair['less']} / {pair['more']}" for pair in pairs if not moves_right(pair)]
-    assert len(pairs) == 130
-    assert len(wrong) <= 5, wrong
+    assert len(pairs) >= 50
+    assert len(wrong) <= most_wrong, wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Draw it as on a lung window.", {"halo": 1.0}),
+        ("Use the mediastinal window reading.", {"halo": -1.0}),
+        ("Mediastinal window, but with the halo.", {"halo": 1.0}),
+        ("The oesophagus is near, so keep it tight.", {"extent": -1.0}),
+        ("Why is the halo in? Undo that.", {"halo": -1.0}),
+        ("The haze got in by mistake.", {"halo": -1.0}),
+    ],
+)
+def test_windows_reasons_and_repairs(text, said):
+    assert read(text).said == said
+
+
+@pytest.mark.parametrize("text", ["Show the lung window.", "Set the mediastinal window.", "Window 1500/-600."])
+def test_the_window_of_the_display_is_not_changed(text):
+    assert read(text) is None
 
 
 @pytest.mark.parametrize(("name", "most_wrong"), [("prompt_paraphrases.toml", 0), ("prompt_paraphrases_later.toml", 5)])
@@ -58,9 +90,11 @@ def test_paraphrases_are_read_in_the_direction_they_ask_for(name, most_wrong):
 
 def test_what_no_reader_style_can_answer_is_refused():
     unmappable = list(load("prompt_development.toml")["unmappable"]["sentences"])
+    for name in ("prompt_independent.toml", "prompt_fresh2.toml"):
+        unmappable += [entry["text"] for entry in load(name)["unmappable"]]
     for name in ("prompt_paraphrases.toml", "prompt_paraphrases_later.toml"):
         unmappable += [text for group in load(name)["group"] if group.get("refused") for text in group["sentences"]]
-    assert len(unmappable) >= 110
+    assert len(unmappable) >= 175
     assert [text for text in unmappable if read(text) is not None] == []
 
 

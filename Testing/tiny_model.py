@@ -10,7 +10,14 @@ from MultiRaterSegLib.method import Batch, Method
 from MultiRaterSegLib.methods import METHODS
 from Training.data.lidc_slices import EXPERTS
 
+TINY_UNET = {"backbone": "compact", "widths": (8, 16)}
+TINY_LATENT_UNET = {**TINY_UNET, "posterior_widths": (8, 16)}
 TINY_CONFIG = {
+    "harmonizer": {**TINY_LATENT_UNET, "token_dim": 8, "prompt_grid": 4, "bank_size": 20, "bank_size_inference": 20},
+    "dpersona": {**TINY_LATENT_UNET, "query_widths": (8, 8), "bank_size": 20, "bank_size_inference": 20},
+    "prob_unet": TINY_LATENT_UNET,
+    "unet_heads": TINY_UNET,
+    "unet_single": TINY_UNET,
     "prosona": {
         "backbone": "compact",
         "widths": (8, 16),

@@ -2,13 +2,13 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
@@ -31,21 +31,24 @@ def train(
     recipe: Recipe,
     folder: Path,
     resume: bool = False,
-    start_from: Path | None = None,
+    start: Callable[[Method], dict] | None = None,
     stages: list[str] | None = None,
 ) -> Path:
-    """Runs the recipe's stages in order and returns the final weights, runs/NAME/best.safetensors."""
+    """Runs the recipe's stages in order and returns the final weights, runs/NAME/best.safetensors.
+
+    start: gives the method other than random weights, see start.py, and returns what the checkpoint says of them.
+    """
     lightning.seed_everything(recipe.seed, verbose=False)
     data = load_data(recipe.data)
     training, validation = data.split_patients(recipe.data.validation_share, recipe.seed)
     method = METHODS[recipe.method](recipe.model, data.channels, data.labels, data.experts)
-    if start_from is not None:
-        _start_from(method, start_from)
+    started_from = start(method) if start else {}
     info = {
         "modality": data.modality,
         "trained_for": data.description,
         "recipe": dataclasses.asdict(recipe),
         "patients": {"training": training.patients, "validation": validation.patients},
+        "started_from": started_from,
         "version": MultiRaterSegLib.__version__,
     }
     for number, stage in enumerate(method.stages(), 1):
@@ -70,18 +73,6 @@ def train(
         save_checkpoint(place / "best.safetensors", method, recipe.frame, info | {"stage": stage.name})
         (place / "done").touch()
     return save_checkpoint(folder / "best.safetensors", method, recipe.frame, info)
-
-
-def _start_from(method: Method, path: Path) -> None:
-    """Raises DataError when the file holds no weights of this method."""
-    try:
-        method.load_state_dict(load_file(str(path)))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise DataError(
-            f"'{path}' cannot be what training starts from: {reason} Give the weights (.safetensors) of a run of the "
-            "same method with the same [model]."
-        ) from error
 
 
 def fit_stage(

@@ -26,7 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, help="run folder (default: runs/NAME)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the run folder")
-    parser.add_argument("--start-from", type=Path, help="weights to start the first trained stage with")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--start-from", type=Path, help="weights to start the first trained stage with")
+    start.add_argument("--backbone-from", type=Path, help="weights of any method: only their U-Net is taken over")
     parser.add_argument("--stages", nargs="+", help="only these stages, in the method's order")
     options = parser.parse_args(arguments)
     from Training.recipe import list_recipes, load_recipe  # after --help: these import torch
@@ -38,11 +40,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         from Training.fit import train
+        from Training.start import start_with
 
         recipe = load_recipe(options.recipe, options.set)
-        best = train(
-            recipe, options.out or Path("runs") / recipe.name, options.resume, options.start_from, options.stages
-        )
+        start = start_with(options.start_from, options.backbone_from)
+        best = train(recipe, options.out or Path("runs") / recipe.name, options.resume, start, options.stages)
     except MultiRaterSegError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2

@@ -39,9 +39,8 @@ def write_dicom_seg(
     highdicom, provenance = _highdicom(), provenance or {}
     if not segments:
         raise ValueError("A DICOM SEG needs at least one segment.")
-    sources = _source_images(volume)
     first, frames = _frames(segments, volume.grid)
-    sources = sources[first : first + len(frames)]
+    sources = _source_images(volume, slice(first, first + len(frames)))
     with warnings.catch_warnings(action="ignore"):  # highdicom's advice on the scan's own tags, such as its name
         made = highdicom.seg.Segmentation(
             source_images=sources,
@@ -77,15 +76,15 @@ def _highdicom():
     return highdicom
 
 
-def _source_images(volume: Volume) -> list[Dataset]:
-    """Headers of the scan's images in the order of k, completed in memory where highdicom would stop."""
+def _source_images(volume: Volume, used: slice) -> list[Dataset]:
+    """Headers of the scan's images that are used, in the order of k, completed in memory where highdicom would stop."""
     if volume.context.get("format") != "dicom":
         raise VolumeError(
             f"'{volume.source}' was not read from DICOM, so a DICOM SEG has no series to refer to. "
             "Write .seg.nrrd or NIfTI instead, or read the original DICOM folder."
         )
     sources = []
-    for file in volume.context["files"]:
+    for file in volume.context["files"][used]:
         try:
             header = pydicom.dcmread(file, stop_before_pixels=True)
         except OSError as error:

@@ -42,7 +42,7 @@ from ..errors import RecipeError
 from ..losses import boundary_loss, cross_entropy, dice_loss, energy_distance, marginal_loss, pairwise_contrast
 from ..method import Batch, Expert, Method, Stage, Style
 from ..networks.backbone import CompactUNet, ResNetUNet
-from ..networks.latent import DiagonalGaussian, GaussianHead, LatentDecoder, PosteriorNet, probabilities
+from ..networks.latent import DiagonalGaussian, GaussianHead, LatentDecoder, PosteriorNet, navigate, probabilities
 from ..noise import Noise
 from ..style_targets import Regions, change, regions, smoothed, with_halo, with_strands, without_halo
 from ..text import Slots, TrainingPrompt, Understanding, make_text_encoder, opposites, training_prompts
@@ -192,8 +192,7 @@ class ProSona(Method):
 
     def _latent_loss(self, batch: Batch, encoded: Encoded) -> dict[str, Tensor]:
         c = self.config
-        reader = torch.randint(batch.masks.shape[1], (len(batch.image),), device=batch.image.device)
-        annotation = batch.masks[torch.arange(len(reader), device=reader.device), reader][:, None]
+        annotation = batch.random_rater()
         seen = annotation if c.posterior_sees == "one" else batch.masks
         posterior = self.posterior(batch.image, seen)
         z = posterior.place(torch.randn_like(posterior.mean))[None]
@@ -232,7 +231,7 @@ class ProSona(Method):
         two sentences of each pair of opposites at the end."""
         everybody = torch.randperm(len(self.experts))[: self.config.experts_per_step].tolist()
         queries = [self.query(self.expert_embeddings[e][None]) for e in everybody]
-        targets = [_expert_mask(batch, self.experts[e].name) for e in everybody]
+        targets = [batch.expert_mask(self.experts[e].name) for e in everybody]
         if self.config.prompts_per_step or pairs:
             query, target = self._between_experts(batch)
             queries, targets = [*queries, query], [*targets, target]
@@ -274,7 +273,7 @@ class ProSona(Method):
         ends = self.query(self.expert_embeddings[[group[0], group[-1]]])
         place = t * (len(group) - 1)
         below = min(int(place), len(group) - 2)
-        masks = [_expert_mask(batch, self.experts[group[i]].name) for i in (below, below + 1)]
+        masks = [batch.expert_mask(self.experts[group[i]].name) for i in (below, below + 1)]
         return torch.lerp(ends[:1], ends[1:], t), torch.lerp(*masks, place - below)
 
     def _contrast(self, bank: Tensor) -> tuple[Tensor, Tensor]:
@@ -340,21 +339,10 @@ def similarity(query: Tensor, bank: Tensor) -> Tensor:
     return torch.einsum("nd,kbd->nbk", query, bank) / bank.shape[-1] ** 0.5
 
 
-def navigate(query: Tensor, bank: Tensor) -> Tensor:
-    """query [S or 1, B or 1, D], bank [S or 1, K, B, D] -> z [S, B, D], the bank's mean weighted by softmax of s_k."""
-    scores = (query[:, None] * bank).sum(-1, keepdim=True) / bank.shape[-1] ** 0.5
-    return (scores.softmax(1) * bank).sum(1)
-
-
 def _pick(choices):
     """One of them (of a dictionary, one of its keys), by torch's random numbers."""
     choices = list(choices)
     return choices[int(torch.randint(len(choices), ()))]
-
-
-def _expert_mask(batch: Batch, expert: str) -> Tensor:
-    """[B, H, W]: the mask of the rater who stands for this expert."""
-    return batch.masks[torch.arange(len(batch.masks), device=batch.masks.device), batch.targets[expert]]
 
 
 def _described_mask(batch: Batch, experts: Sequence[Expert], slots: Slots, found: Regions) -> Tensor:
@@ -368,7 +356,7 @@ def _described_mask(batch: Batch, experts: Sequence[Expert], slots: Slots, found
         rule = "slice_area" if slots.per_slice else "nodule_volume"
         group = [expert for expert in experts if expert.ranked_by == rule] or list(experts)
         place = (slots.outline_extent + 1) / 2 * (len(group) - 1)
-        mask = _expert_mask(batch, group[round(place)].name) > 0.5
+        mask = batch.expert_mask(group[round(place)].name) > 0.5
     soft = mask.float()
     if slots.halo:
         changed = with_halo(mask, found) if slots.halo > 0 else without_halo(mask, found)

@@ -89,6 +89,17 @@ class LatentDecoder(nn.Module):
         return self.out(x).float().movedim(-1, 2)
 
 
+def navigate(query: Tensor, bank: Tensor, scaled: bool = True) -> Tensor:
+    """query [S or 1, B or 1, D], bank [S or 1, K, B, D] -> z [S, B, D] = sum_k softmax_k(query . z_k) z_k.
+
+    Scores are divided by sqrt(D) when `scaled` (ProSona section 2.2); D-Persona does not.
+    """
+    scores = (query[:, None] * bank).sum(-1, keepdim=True)
+    if scaled:
+        scores = scores / bank.shape[-1] ** 0.5
+    return (scores.softmax(1) * bank).sum(1)
+
+
 def probabilities(logits: Tensor) -> Tensor:
     """Logits [..., L-1, H, W] of the labels after background -> probabilities [..., L, H, W]."""
     return F.pad(logits, (0, 0, 0, 0, 1, 0)).softmax(-3)

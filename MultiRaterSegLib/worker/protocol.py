@@ -26,7 +26,11 @@ _PREFIX = struct.Struct("<4sI")
 
 
 class ProtocolError(Exception):
-    """What arrived is not a message, or ends in the middle of one."""
+    """What arrived is not a message."""
+
+
+class BrokenOff(ProtocolError):
+    """The pipe ended in the middle of a message: the other end is gone."""
 
 
 def write_message(stream: BinaryIO, header: dict, arrays: Sequence[np.ndarray] = ()) -> None:
@@ -92,6 +96,6 @@ def _read(stream: BinaryIO, size: int, may_end: bool = False) -> bytearray | Non
         if not count:
             if may_end and len(rest) == size:
                 return None
-            raise ProtocolError(f"The pipe ended {len(rest)} bytes before the end of a message.")
+            raise BrokenOff(f"The pipe ended {len(rest)} bytes before the end of a message.")
         rest = rest[count:]
     return data

@@ -163,7 +163,7 @@ def slice_views(s: Studio) -> None:
     views(s, "bands", [consensus, *((BAND_NAMES[name], color) for name, color in BAND_COLORS.items())])
     lesion.set_visible("bands", False)
     s.bridge.click(s.ui.mapCheckBox)
-    views(s, "map", [consensus], 60)
+    views(s, "map", [consensus], 72)
     s.bridge.click(s.ui.mapCheckBox)
     for name in (*lesion.names, "bands"):
         lesion.set_visible(name, True)

@@ -1,6 +1,7 @@
 """A lesion leaves Slicer: what other programs find in the files, and that no file is half-written or overwritten."""
 
 import csv
+import errno
 import json
 import shutil
 import sys
@@ -162,7 +163,7 @@ def test_dicom_seg_needs_the_series_where_it_was(host, tmp_path):
 class Exporter:
     """A plugin of Slicer's DICOM module as the application runs it: notes what it gets, writes what it is told."""
 
-    refusal, seen = "", []
+    refusal, seen, error, writes = "", [], None, True
 
     def examineForExport(self, item):
         return [SimpleNamespace(item=item, directory=None)]
@@ -172,7 +173,10 @@ class Exporter:
         for exportable in exportables:
             node = hierarchy.GetItemDataNode(exportable.item)
             self.seen.append((node.GetName(), hierarchy.GetItemParent(exportable.item), ids_of(node)))
-            (Path(exportable.directory) / f"{len(self.seen)}.dcm").write_text(node.GetName())
+            if self.writes:
+                (Path(exportable.directory) / f"{len(self.seen)}.dcm").write_text(node.GetName())
+        if self.error:
+            raise self.error
         return self.refusal
 
 
@@ -183,37 +187,110 @@ def ids_of(node) -> list[str]:
 @pytest.fixture
 def plugins(host, monkeypatch):
     """Slicer's exporter and SlicerRT, installed."""
-    monkeypatch.setattr(Exporter, "seen", [])
-    monkeypatch.setattr(Exporter, "refusal", "")
+    for name, value in {"seen": [], "refusal": "", "error": None, "writes": True}.items():
+        monkeypatch.setattr(Exporter, name, value)
     slicer.modules.dicomPlugins = {"DICOMSegmentationPlugin": Exporter, "DicomRtImportExportPlugin": Exporter}
     return Exporter
 
 
-def test_slicers_own_exporters_get_the_outlines_in_the_study_and_leave_no_trace(host, plugins, tmp_path):
-    case = Case(host.scene)
+def test_slicers_own_exporters_get_the_outlines_in_the_study_and_leave_no_trace(host, plugins, tmp_path, monkeypatch):
+    case, entered = dicom_case(host, tmp_path / "scan"), []
     lesion = lesion_of(case)
+    monkeypatch.setattr(slicer, "dicomDatabase", SimpleNamespace(insert=entered.append), raising=False)
     before, items = everything_in(host.scene), hierarchy_of(host.scene).GetNumberOfItems()
     assert (export.dicom_exporter(), export.rtstruct_exporter()) == ("QuantitativeReporting", "SlicerRT")
     [seg] = export.write_dicom_seg(lesion, tmp_path, ["consensus", "inclusive"])
     assert seg.read_text() == "L1 MultiRaterSeg"
+    assert entered == [str(seg)]
     struct = export.write_rtstruct(lesion, tmp_path)
-    assert [file.read_text() for file in struct] == ["CTChest", "L1 MultiRaterSeg"]
-    segmentations = [(parent, ids) for name, parent, ids in plugins.seen if name != "CTChest"]
+    assert [file.read_text() for file in struct] == ["Chest", "L1 MultiRaterSeg"]
+    segmentations = [(parent, ids) for name, parent, ids in plugins.seen if name != "Chest"]
     assert segmentations[0] == (case.study, ["consensus", "expert_inclusive"])
     assert segmentations[1][1][:3] == ALL
     assert everything_in(host.scene) == before
     assert hierarchy_of(host.scene).GetNumberOfItems() == items
 
 
-def test_a_refusal_of_the_exporter_is_passed_on_and_leaves_no_file(host, plugins, tmp_path):
-    lesion = lesion_of(Case(host.scene))
-    before = everything_in(host.scene)
-    plugins.refusal = "Referenced volume files were not found."
-    for write in (export.write_dicom_seg, export.write_rtstruct):
-        with pytest.raises(UnsupportedRequest, match="Referenced volume files were not found"):
-            write(lesion, tmp_path)
-    assert list(tmp_path.glob("*dcm")) + list(tmp_path.glob("*RTSTRUCT")) == []
+FAILURES = {
+    "refusal": ({"refusal": "Referenced volume files were not found."}, "Referenced volume files were not found"),
+    "crash": (
+        {"error": RuntimeError("encoding failed")},
+        r"could not write the file \(RuntimeError: encoding failed\)",
+    ),
+    "nothing": ({"writes": False}, "wrote no file for L1"),
+}
+
+
+@pytest.mark.parametrize("write", [export.write_dicom_seg, export.write_rtstruct])
+@pytest.mark.parametrize(("behaviour", "words"), FAILURES.values(), ids=FAILURES)
+def test_an_exporter_that_fails_is_a_sentence_and_leaves_what_was_there(
+    host, plugins, tmp_path, monkeypatch, write, behaviour, words
+):
+    lesion, out = lesion_of(dicom_case(host, tmp_path / "scan")), tmp_path / "out"
+    out.mkdir()
+    [earlier, *_] = write(lesion, out)
+    content = earlier.read_text()
+    before, files = everything_in(host.scene), sorted(out.rglob("*"))
+    for name, value in behaviour.items():
+        monkeypatch.setattr(plugins, name, value)
+    with pytest.raises(UnsupportedRequest, match=words):
+        write(lesion, out, overwrite=True)
+    assert sorted(out.rglob("*")) == files
+    assert earlier.read_text() == content
     assert everything_in(host.scene) == before
+
+
+def test_a_disk_that_is_full_is_a_sentence_and_leaves_no_half_of_a_file(host, tmp_path, monkeypatch):
+    lesion = lesion_of(Case(host.scene))
+    (tmp_path / "report.json").write_text("precious")
+
+    def half(report, path):
+        Path(path).write_text("{")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("MultiRaterSegLib.report.write_json", half)
+    with pytest.raises(VolumeError, match="'.*report.json' cannot be written: no space left on device"):
+        export.write_report(lesion, tmp_path / "report.json", overwrite=True)
+    monkeypatch.setattr(slicer, "vtkMRMLSegmentationStorageNode", StorageThatFails)
+    with pytest.raises(VolumeError, match="Slicer could not write 'lesion.seg.nrrd'"):
+        export.write_nrrd(lesion, tmp_path / "lesion.seg.nrrd")
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["report.json"]
+    assert (tmp_path / "report.json").read_text() == "precious"
+
+
+class StorageThatFails(slicer.vtkMRMLSegmentationStorageNode):
+    def WriteData(self, node):
+        Path(self.GetFileName()).write_bytes(b"NRRD0004")
+        return 0
+
+
+def test_what_highdicom_cannot_write_is_a_sentence(host, tmp_path, monkeypatch):
+    highdicom = pytest.importorskip("highdicom", reason='needs the extra "dicom"')
+
+    def refuse(*_, **__):
+        raise AttributeError("'Dataset' object has no attribute 'FrameOfReferenceUID'")
+
+    monkeypatch.setattr(highdicom.seg, "Segmentation", refuse)
+    with pytest.raises(UnsupportedRequest, match="highdicom could not write the file .*FrameOfReferenceUID"):
+        export.write_dicom_seg(lesion_of(dicom_case(host, tmp_path / "scan")), tmp_path)
+    assert list(tmp_path.glob("*.dcm")) == []
+
+
+def test_without_its_scan_a_lesion_can_still_be_written_but_not_as_dicom(host, plugins, tmp_path):
+    case = Case(host.scene)
+    lesion = lesion_of(case)
+    shown = mask_of(lesion.agreement_node, "consensus", case.scan)
+    host.scene.RemoveNode(case.scan)
+    for write in (export.write_dicom_seg, export.write_rtstruct):
+        with pytest.raises(VolumeError, match="The scan of L1 was deleted"):
+            write(lesion, tmp_path)
+    content = slicerio.read_segmentation(str(export.write_nrrd(lesion, tmp_path / "lesion.seg.nrrd")))
+    consensus = content["segments"][0]
+    found = content["voxels"][consensus["layer"]] == consensus["labelValue"]
+    to_ras = np.diag([-1, -1, 1, 1]) @ content["ijkToLPS"]
+    assert places_of(found.transpose(2, 1, 0), to_ras) == places_of(shown, case.grid.affine)
+    report = json.loads(export.write_report(lesion, tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report["edited"][0]["outline_ml"] > 0
 
 
 def test_without_slicerrt_a_sentence_names_it(host, tmp_path):

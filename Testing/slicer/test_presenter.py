@@ -44,7 +44,7 @@ class Desk:
     def click(self, ras=None):
         ras = self.case.center if ras is None else ras
         self.panel.places.stop()
-        self.panel.placed(self.case.points, self.case.points.AddControlPoint(ras))
+        self.panel.pointing.placed(self.case.points, self.case.points.AddControlPoint(ras))
 
     def answer(self, name, *radii, **options):
         self.task.finish(self.case.answer(name, *radii, **options))
@@ -232,6 +232,34 @@ def test_try_anyway_is_asked_once_and_the_warning_stays_with_the_result(host):
     assert desk.state.message is None
 
 
+def test_all_styles_of_an_unsuitable_scan_are_asked_about_once(host):
+    desk = Desk(host.scene, warning=NOT_MEANINGFUL)
+    desk.panel.set_compute_on_place(False)
+    desk.click()
+    desk.panel.all_styles()
+    assert desk.logic.tasks == []
+    desk.press("Try anyway")
+    for name in EXPERTS:
+        assert desk.task.asked[0] == name
+        desk.answer(name, 6)
+
+
+def test_steering_on_an_unsuitable_scan_is_asked_about_too(host):
+    desk = Desk(host.scene, warning=NOT_MEANINGFUL)
+    desk.panel.set_compute_on_place(False)
+    desk.click()
+    desk.panel.steer.slide(0.3)
+    assert (desk.logic.previews, desk.state.message) == ([], None)
+    desk.panel.steer.rest()
+    assert desk.state.message.text == NOT_MEANINGFUL
+    desk.press("Cancel")
+    assert desk.state.lesion == "L1"
+    desk.panel.steer.say("include the halo")
+    assert desk.logic.tasks == []
+    desk.press("Try anyway")
+    assert desk.task.asked[0] == "include the halo"
+
+
 def test_nothing_installed_is_calm_until_something_is_computed(host):
     desk = Desk(host.scene, ready=False)
     desk.panel.opened()
@@ -272,6 +300,15 @@ def test_computing_after_a_crash_restarts_the_worker_by_itself(desk):
     assert len(desk.logic.tasks) == 2
 
 
+def test_what_was_said_of_a_lost_worker_goes_when_there_is_another_and_nothing_else_does(desk):
+    desk.click()
+    for say, left in [(lambda: None, None), (lambda: desk.panel.session.say("Something else."), "Something else.")]:
+        desk.logic.crash()
+        say()
+        desk.logic.become_ready()
+        assert (desk.state.message and desk.state.message.text) == left
+
+
 def test_an_error_of_the_worker_is_shown_as_its_sentence(desk):
     desk.click()
     desk.task.fail(UnsupportedRequest("The scan has 3 channels; balls reads 1."))
@@ -297,6 +334,8 @@ def test_undo_removes_what_came_last(desk):
     desk.panel.undo()
     assert desk.lesion.names == ["consensus"]
     assert not desk.row("inclusive").computed
+    assert desk.state.message.text.startswith("Undone: ")
+    assert "nclusive" in desk.state.message.text
 
 
 def test_the_map_comes_and_goes_with_its_switch_and_follows_new_results(desk, host):
@@ -358,6 +397,23 @@ def test_a_blind_review_hides_results_until_they_are_revealed(desk):
     desk.press("Reveal")
     assert desk.row("consensus").computed
     assert desk.lesion.agreement_node.GetDisplayVisibility()
+
+
+def test_a_blind_review_is_of_every_lesion_and_ends_with_its_switch(desk, host):
+    view = host.slice_logic("Red", "Axial").GetSliceCompositeNode()
+    desk.panel.show_map(True)
+    desk.outline()
+    desk.click(desk.case.center + [0, 0, 13])
+    desk.answer("consensus", 4, 5, center=desk.case.center + [0, 0, 13])
+    shown = [lesion.agreement_node for lesion in desk.panel.session.lesions.all()]
+    desk.panel.set_blind(True)
+    assert [node.GetDisplayVisibility() for node in shown] == [0, 0]
+    assert view.GetForegroundVolumeID() is None
+    desk.press("Reveal")
+    assert [node.GetDisplayVisibility() for node in shown] == [0, 1]
+    desk.panel.set_blind(False)
+    assert [node.GetDisplayVisibility() for node in shown] == [1, 1]
+    assert view.GetForegroundVolumeID() == desk.lesion.map_node.GetID()
 
 
 def test_accepting_is_noted_with_the_persons_words(desk):

@@ -6,7 +6,7 @@ from MultiRaterSegSlicer.export.lesion import write_report
 from MultiRaterSegSlicer.scene.lesions import Lesions
 from MultiRaterSegSlicer.scene.segments import new_segmentation, put_mask
 from orientations import TILTED, UPRIGHT, affine_of
-from scene_cases import MODEL, SENTENCE, SHAPE, WARNING, Case, everything_in, hierarchy_of, ids_in, mask_of
+from scene_cases import MODEL, SENTENCE, SHAPE, WARNING, Case, everything_in, hierarchy_of, ids_in, mask_of, places_of
 
 from MultiRaterSegLib.errors import GeometryError, UnsupportedRequest
 
@@ -259,6 +259,22 @@ def test_answers_of_models_that_looked_at_different_parts_of_the_scan_are_compar
     assert {spot.between for spot in lesion.spots} == {"samples", "styles"}
     assert write_report(lesion, tmp_path / "report.csv").is_file()
     assert np.array_equal(lesion.prediction("inclusive").consensus, b)
+
+
+@pytest.mark.parametrize("shift", [(40.0, 0, 0), (0.35, 0, 0), (0, 0, 2.5)])
+def test_a_scan_that_was_moved_since_leaves_its_answers_what_they_were(host, shift):
+    case = Case(host.scene)
+    lesion = case.lesion()
+    lesion.add("consensus", case.answer("consensus", *CONSENSUS), MODEL)
+    row, before = lesion.rows[0], places_of(mask_of(lesion.agreement_node, "consensus", case.scan), case.grid.affine)
+    matrix = np.eye(4)
+    matrix[:3, 3] = shift
+    case.scan.ApplyTransformMatrix(slicer_matrix(matrix))
+    assert lesion.rows[0].volume == row.volume
+    made = lesion.prediction("consensus")
+    assert places_of(made.consensus, made.reference.affine) == before
+    with pytest.raises(GeometryError, match="'CTChest' has other voxels than when L1 was computed"):
+        lesion.add("inclusive", case.answer("inclusive", 7))
 
 
 def test_observers_hear_of_each_change_once_and_can_stop(host):

@@ -80,6 +80,7 @@ def test_models_that_are_not_there_are_refused_with_those_that_are(client):
         (["/no/such/python"], "could not be started: No such file"),
         ([sys.executable, "-c", "raise SystemExit(3)"], "exit code 3"),
         ([sys.executable, "-c", "print('Python 3 welcomes you')"], "cannot be understood"),
+        ([sys.executable, "-c", "print('MRS1', end=''); raise SystemExit(4)"], "exit code 4"),
     ],
 )
 def test_a_worker_that_does_not_start_is_a_sentence(command, message):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import slicer
 
-from MultiRaterSegLib.errors import UnsupportedRequest
+from MultiRaterSegLib.errors import MultiRaterSegError, UnsupportedRequest, VolumeError
 from MultiRaterSegLib.io.dicom_seg import write_dicom_seg as write_with_library
-from MultiRaterSegLib.io.write import moved_into_place
+from MultiRaterSegLib.io.write import atomic_folder, moved_into_place
 
 from ..scene.lesion import CONSENSUS, SceneLesion
 from ..scene.segments import remove_node
@@ -59,17 +59,24 @@ def write_dicom_seg(
     """DICOM SEG that refers to the scan's series, by Slicer's exporter where it is installed, else by highdicom. names:
     answers; None: all, and edited copies. Empty outlines are left out, since DICOM viewers refuse them.
 
-    Raises UnsupportedRequest when neither is there, VolumeError when the scan did not come from DICOM files.
+    Raises UnsupportedRequest when neither is there or it fails, VolumeError when the scan did not come from DICOM files.
     """
     path = _free(Path(folder) / f"{_file_name(lesion)} SEG.dcm", overwrite)
-    if DICOM_SEG_PLUGIN in _plugins():
-        with _temporary(lesion, names) as (node, work):
-            _export_with(DICOM_SEG_PLUGIN, [node], work)
-            [made] = work.rglob("*.dcm")
-            return [_moved(made, path)]
-    scan = dicom_scan(lesion.volume_node)
-    segments = segments_on(lesion, names, scan.grid)
-    write_with_library(path, segments, scan, _facts(lesion))
+    scan = dicom_scan(_scan_of(lesion))
+    if DICOM_SEG_PLUGIN not in _plugins():
+        with _explained("highdicom"):
+            write_with_library(path, segments_on(lesion, names, scan.grid), scan, _facts(lesion))
+        return [path]
+    with _beside_scan(lesion, names) as node, tempfile.TemporaryDirectory() as work:
+        _export_with(DICOM_SEG_PLUGIN, [node], Path(work))
+        made = next(Path(work).rglob("*.dcm"), None)
+        if made is None:
+            raise UnsupportedRequest(
+                f"{DICOM_SEG_PLUGIN} wrote no file for {lesion.label}. Slicer's error log says why."
+            )
+        with moved_into_place(path) as unfinished:
+            shutil.move(made, unfinished)
+    _tell_dicom_browser(path)
     return [path]
 
 
@@ -78,17 +85,20 @@ def write_rtstruct(
 ) -> list[Path]:
     """RTSTRUCT, with the scan's images that it refers to, through SlicerRT. names as in `write_dicom_seg`.
 
-    Raises UnsupportedRequest when SlicerRT is not installed or refuses.
+    Raises UnsupportedRequest when SlicerRT is not installed or fails.
     """
     if not rtstruct_exporter():
         raise UnsupportedRequest(
             "RTSTRUCT is written by the SlicerRT extension, which is not installed. Install it with the Extensions Manager."
         )
-    target = _free(Path(folder) / f"{_file_name(lesion)} RTSTRUCT", overwrite)
-    with _temporary(lesion, names) as (node, work):
-        _export_with(RTSTRUCT_PLUGIN, [lesion.volume_node, node], work)
-        _moved(work, target)
-    return sorted(file for file in target.rglob("*") if file.is_file())
+    target, scan = _free(Path(folder) / f"{_file_name(lesion)} RTSTRUCT", overwrite), _scan_of(lesion)
+    with _beside_scan(lesion, names) as node, atomic_folder(target) as work:
+        _export_with(RTSTRUCT_PLUGIN, [scan, node], work)
+        if not any(work.iterdir()):
+            raise UnsupportedRequest(
+                f"{RTSTRUCT_PLUGIN} wrote no file for {lesion.label}. Slicer's error log says why."
+            )
+    return sorted(target.rglob("*.dcm"))
 
 
 def write_report(lesion: SceneLesion, path: str | Path, overwrite=False) -> Path:
@@ -131,19 +141,22 @@ def _file_name(lesion: SceneLesion) -> str:
     return "".join(letter if letter.isalnum() or letter in " ._-" else "_" for letter in f"{scan} {lesion.label}")
 
 
+def _scan_of(lesion: SceneLesion) -> "slicer.vtkMRMLVolumeNode":
+    if lesion.volume_node is None:
+        raise VolumeError(f"The scan of {lesion.label} was deleted, and DICOM refers to it. Export as NRRD.")
+    return lesion.volume_node
+
+
 @contextmanager
-def _temporary(lesion: SceneLesion, names) -> Iterator[tuple["slicer.vtkMRMLSegmentationNode", Path]]:
-    """The outlines in a node of the scene beside the scan, as Slicer's exporters want it, and an empty folder; for a
-    moment."""
+def _beside_scan(lesion: SceneLesion, names) -> Iterator["slicer.vtkMRMLSegmentationNode"]:
+    """The outlines in a node of the scene beside the scan, as Slicer's exporters want it; for a moment."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(lesion.node.GetScene())
     node = collected(lesion, names, lesion.node.GetScene(), bands=False, empty=False)
     try:
         item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
         scan = hierarchy.GetItemByDataNode(lesion.volume_node)
         hierarchy.SetItemParent(item, hierarchy.GetItemParent(scan) if scan else hierarchy.GetSceneItemID())
-        with tempfile.TemporaryDirectory() as work:
-            (Path(work) / "out").mkdir()
-            yield node, Path(work) / "out"
+        yield node
     finally:
         hierarchy.RemoveItem(hierarchy.GetItemByDataNode(node), False, False)
         remove_node(node)
@@ -151,24 +164,35 @@ def _temporary(lesion: SceneLesion, names) -> Iterator[tuple["slicer.vtkMRMLSegm
 
 def _export_with(plugin: str, nodes, folder: Path) -> None:
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(nodes[0].GetScene())
-    exporter, chosen = _plugins()[plugin](), []
-    for node in nodes:
-        found = exporter.examineForExport(hierarchy.GetItemByDataNode(node))
-        if not found:
-            raise UnsupportedRequest(f"{plugin} cannot export '{node.GetName()}'.")
-        found[0].directory = str(folder)
-        chosen.append(found[0])
-    if refusal := exporter.export(chosen):
-        raise UnsupportedRequest(f"{plugin}: {refusal}")
+    with _explained(plugin):
+        exporter, chosen = _plugins()[plugin](), []
+        for node in nodes:
+            found = exporter.examineForExport(hierarchy.GetItemByDataNode(node))
+            if not found:
+                raise UnsupportedRequest(f"{plugin} cannot export '{node.GetName()}'.")
+            found[0].directory = str(folder)
+            chosen.append(found[0])
+        if refusal := exporter.export(chosen):
+            raise UnsupportedRequest(f"{plugin}: {refusal}")
 
 
-def _moved(made: Path, target: Path) -> Path:
-    """Into place as a whole, in place of an earlier one."""
-    with moved_into_place(target) as unfinished:
-        shutil.move(made, unfinished)
-        if target.is_dir():
-            shutil.rmtree(target)
-    return target
+@contextmanager
+def _explained(writer: str) -> Iterator[None]:
+    """Whatever another program's writer raises becomes a sentence."""
+    try:
+        yield
+    except MultiRaterSegError:
+        raise
+    except Exception as error:
+        raise UnsupportedRequest(
+            f"{writer} could not write the file ({type(error).__name__}: {error}). Export as NRRD instead."
+        ) from error
+
+
+def _tell_dicom_browser(path: Path) -> None:
+    """Slicer's exporter has entered the file into the browser's database where it wrote it; now it is here."""
+    if (database := getattr(slicer, "dicomDatabase", None)) is not None:
+        database.insert(str(path))
 
 
 def _facts(lesion: SceneLesion) -> dict[str, str]:

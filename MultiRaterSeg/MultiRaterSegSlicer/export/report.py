@@ -2,7 +2,6 @@
 
 from MultiRaterSegLib.agreement import dice
 
-from ..nodes import grid_of
 from ..scene.lesion import CONSENSUS, SceneLesion
 from ..scene.review import MADE_FROM
 from ..scene.segments import is_as_we_left_it, mask_on, tag_of
@@ -33,7 +32,7 @@ def _edited(lesion: SceneLesion, node):
         title=node.GetName(),
         made_from=tag_of(segment, MADE_FROM),
         changed=not is_as_we_left_it(node, id_),
-        outline_ml=round(int(mask.sum()) * grid_of(lesion.volume_node).voxel_volume_ml, 4),
+        outline_ml=round(int(mask.sum()) * consensus.reference.voxel_volume_ml, 4),
         dice_to_consensus=None if overlap is None else round(overlap, 4),
         review=_review(lesion.review_of(node)),
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ..i18n import _
 from .session import Session
-from .state import Busy, Button
+from .state import Busy, Button, Message
 
 
 class Engine:
@@ -13,6 +13,7 @@ class Engine:
     def __init__(self, session: Session, on_busy: Callable[[Busy | None], None], install: Callable[[], None]):
         self.session, self._on_busy, self._install = session, on_busy, install
         self._waiting: Callable[[], None] | None = None
+        self._trouble: Message | None = None  # what was said of the worker last
         self.client.on_event = self._event
 
     @property
@@ -68,10 +69,10 @@ class Engine:
         self.session.changed()
 
     def _event(self, event) -> None:
+        if event.kind in ("ready", "responding") and self.session.message is self._trouble:
+            self.session.quiet()  # it is over, whoever started the worker again
         if event.kind == "ready":
             self._ready()
-        elif event.kind == "responding":
-            self.session.quiet()
         elif event.kind == "failed" and not self.installed:
             waited = self.starting
             self.forget()
@@ -81,6 +82,7 @@ class Engine:
             self.forget()
             restart = Button(_("Restart"), self.restart)
             self.session.say(event.message, "error", self.session.close_button(), restart, details=event.log)
+            self._trouble = self.session.message
         self.session.changed()
 
     def _ready(self) -> None:

@@ -3,23 +3,22 @@
 from pathlib import Path
 from typing import Protocol
 
-from MultiRaterSegLib.errors import GeometryError, MultiRaterSegError
-
 from ..i18n import _
-from ..nodes import grid_of, points_from_node, roi_from_node
 from ..scene import map
 from ..scene.lesions import SceneLesion
 from ..scene.spots import jump_to
 from .engine import Engine
 from .facts import Facts
 from .jobs import Job, Jobs
-from .places import BOX, Places
+from .places import Places
+from .pointing import Pointing
 from .review import Review
 from .session import Session
 from .show import state_of
-from .state import Busy, Button, PanelState
+from .state import Busy, PanelState
 from .steer import Steer
-from .views import first_scan
+from .suitability import Suitability
+from .views import center_of, first_scan
 
 
 class Window(Protocol):
@@ -38,13 +37,14 @@ class Panel:
     def __init__(self, logic, window: Window):
         self.logic, self.window = logic, window
         self._stale, self._facts = True, None
-        self._meaningless_but_wanted: set[tuple[str, str]] = set()
         self.session = Session(logic, self._changed)
         self.jobs = Jobs(self.session, window.show_busy)
         self.engine = Engine(self.session, window.show_busy, window.install)
-        self.steer = Steer(self.session, self.jobs)
+        self.suitability = Suitability(self.session)
+        self.steer = Steer(self.session, self.jobs, self.suitability)
         self.review = Review(self.session, window.open_editor)
-        self.places = Places(self.placed, self._changed)
+        self.pointing = Pointing(self.session, self._begin_lesion, lambda lesion: self.choose_lesion(lesion.label))
+        self.places = Places(self.pointing.placed, self._changed)
         self._stop_watching = lambda: None
         self.read_scene()
 
@@ -120,7 +120,7 @@ class Panel:
         self._select(label)
         lesion = self.session.lesion
         if lesion is not None:
-            jump_to(self.session.scene, _middle(lesion.place_node, lesion.place))
+            jump_to(self.session.scene, center_of(lesion))
         if map.shown_map(self.session.scene):
             self.show_map(True)
         self._changed()
@@ -134,42 +134,8 @@ class Panel:
 
     def choose_box(self, node) -> None:
         """A box that is in the scene already; its lesion, or a new one."""
-        if node is None:
-            return
-        known = self.session.lesions.of_box(node)
-        if known is not None:
-            self.choose_lesion(known.label)
-        elif self.session.volume is not None:
-            self.placed(node)
-
-    def placed(self, node, n: int = 0) -> None:
-        """A point or a box was given: it is a lesion, unless it lies on one that is known; then the person is asked."""
-        try:
-            ras = _middle(node, None, n)
-            self._check_inside(ras)
-        except MultiRaterSegError as error:
-            _take_back(node, n)
-            self.session.fail(error)
-            return
-        if not node.IsA(BOX):
-            self.session.parameters.place = node
-        known = self.session.lesions.at(self.session.volume, ras)
-        if known is None:
-            self._new_lesion(node, n)
-            return
-
-        def same() -> None:
-            self.session.quiet()
-            _take_back(node, n)
-            self.choose_lesion(known.label)
-
-        def other() -> None:
-            self.session.quiet()
-            self._new_lesion(node, n)
-
-        text = _("This place lies on {label}, which is outlined already. Is it another lesion?")
-        buttons = Button(_("Another lesion"), other), Button(_("Same as {label}").format(label=known.label), same)
-        self.session.say(text.format(label=known.label), "warning", *buttons)
+        if node is not None:
+            self.pointing.chosen(node)
 
     # -- 2. Consensus and 3. Reader styles
 
@@ -200,9 +166,9 @@ class Panel:
         """Every reader style that is not there yet, one after the other."""
 
         def ask() -> None:
-            for expert in self.session.model.experts:
-                if not self.session.lesion.has(expert.name):
-                    self._ask_for(expert.name)
+            lesion = self.session.lesion
+            known = lesion.names if lesion is not None else []
+            self._ask_for(*(expert.name for expert in self.session.model.experts if expert.name not in known))
 
         self.engine.when_ready(ask)
 
@@ -229,7 +195,8 @@ class Panel:
     def undo(self) -> None:
         """Removes exactly what the last action made."""
         if self.session.lesions.can_undo:
-            self.session.say(self.session.lesions.undo(), "info", self.session.close_button())
+            undone = _("Undone: {what}.").format(what=self.session.lesions.undo())
+            self.session.say(undone, "info", self.session.close_button())
 
     # -- 5. Review, Advanced
 
@@ -243,13 +210,13 @@ class Panel:
     def set_blind(self, on: bool) -> None:
         self.session.parameters.blind_review = on
         self.session.revealed.clear()
-        self._hide_or_show()
+        self._show_or_hide_results()
 
     def reveal(self) -> None:
         """Ends the blind review of the chosen lesion."""
         if self.session.lesion is not None:
             self.session.revealed.add(self.session.lesion.label)
-        self._hide_or_show()
+        self._show_or_hide_results()
 
     def installed(self) -> None:
         """Something was installed: the worker looks again."""
@@ -263,16 +230,19 @@ class Panel:
     def _lesions_changed(self) -> None:
         """A result came or went: what is shown follows."""
         self._facts = None
+        if self.session.parameters.blind_review:
+            self._show_or_hide_results()
         self.show_map(self.session.parameters.map_on)
-        self._hide_or_show()
 
-    def _hide_or_show(self) -> None:
-        lesion = self.session.lesion
-        if lesion is not None and (self.session.hidden or self.session.parameters.blind_review):
+    def _show_or_hide_results(self) -> None:
+        """Blind review: lesions that were not revealed are out of sight, with their map."""
+        blind = self.session.parameters.blind_review
+        for lesion in self.session.lesions.all():
+            in_sight = not blind or lesion.label in self.session.revealed
             for node in (lesion.styles_node, lesion.agreement_node):
                 if node is not None:
-                    node.SetDisplayVisibility(not self.session.hidden)
-        self._changed()
+                    node.SetDisplayVisibility(in_sight)
+        self.show_map(self.session.parameters.map_on)
 
     def _select(self, label: str) -> None:
         self.steer.discard()
@@ -295,75 +265,30 @@ class Panel:
             begin()
         self._changed()
 
-    def _check_inside(self, ras) -> None:
-        volume = self.session.volume
-        if volume is None:
-            raise GeometryError(_("Choose a volume first."))
-        if not grid_of(volume).contains(ras):
-            raise GeometryError(_("This place is outside '{name}'.").format(name=volume.GetName()))
-
-    def _new_lesion(self, node, n: int) -> None:
-        lesion = self.session.lesions.add(self.session.volume, node, n)
-        if not node.IsA(BOX):
-            node.SetNthControlPointLabel(n, lesion.label)
+    def _begin_lesion(self, lesion: SceneLesion) -> None:
         self._select(lesion.label)
         if self.session.parameters.compute_on_click:
             self.compute()
 
-    def _ask_for(self, style: str | None) -> None:
+    def _ask_for(self, *styles: str | None) -> None:
+        """The worker is asked for outlines of the chosen lesion; None: the consensus."""
         lesion = self.session.lesion
         if lesion is None:
             self.session.say(_("Place a point on the lesion first."), "error")
             return
-        self.session.message = None
-        self.engine.when_ready(lambda: self._if_suitable(lesion, lambda: self.jobs.ask(self._job(lesion, style))))
+        self.session.quiet()
+
+        def ask() -> None:
+            for style in styles:
+                self.jobs.ask(self._job(lesion, style))
+
+        def give_up() -> None:
+            if self.pointing.take_back(lesion):
+                self._choose_lesion_of_volume()
+
+        self.engine.when_ready(lambda: self.suitability.then(lesion, ask, give_up))
 
     def _job(self, lesion: SceneLesion, style: str | None) -> Job:
         titles = {expert.name: expert.title for expert in self.session.model.experts}
         title = _("Consensus") if style is None else titles.get(style, f'"{style}"')
         return Job(lesion, style, _("{title} of {label}").format(title=title, label=lesion.label))
-
-    def _if_suitable(self, lesion: SceneLesion, go) -> None:
-        """Goes on at once, or after the person insists, where the model was made for other scans."""
-        model = self.session.model
-        key = (lesion.volume_node.GetID(), model.name)
-        warning = self.logic.unsuitable(lesion.volume_node, model)
-        if not warning or key in self._meaningless_but_wanted:
-            go()
-            return
-
-        def insist() -> None:
-            self._meaningless_but_wanted.add(key)
-            self.session.quiet()
-            go()
-
-        def give_up() -> None:
-            self.session.quiet()
-            self._drop_empty(lesion)
-
-        self.session.say(warning, "warning", Button(_("Cancel"), give_up), Button(_("Try anyway"), insist))
-
-    def _drop_empty(self, lesion: SceneLesion) -> None:
-        """A lesion that nothing was computed for goes, with its point."""
-        node, point = lesion.place_node, lesion.place.get("at")
-        if not self.session.lesions.discard(lesion):
-            return
-        if point is not None:
-            for n in reversed(range(node.GetNumberOfControlPoints())):
-                if node.GetNthControlPointLabel(n) == lesion.label:
-                    node.RemoveNthControlPoint(n)
-        self._choose_lesion_of_volume()
-
-
-def _middle(node, place=None, n: int = 0):
-    """Where a point or a box is, RAS mm."""
-    if node.IsA(BOX):
-        low, high = roi_from_node(node)
-        return tuple((a + b) / 2 for a, b in zip(low, high))
-    return place["at"] if place else points_from_node(node)[n]
-
-
-def _take_back(node, n: int) -> None:
-    """Removes a point that was not wanted; a box stays, it may serve other purposes."""
-    if not node.IsA(BOX):
-        node.RemoveNthControlPoint(n)

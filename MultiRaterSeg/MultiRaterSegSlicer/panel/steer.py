@@ -8,6 +8,7 @@ from ..i18n import _
 from .jobs import Job, Jobs
 from .session import Session
 from .state import Choice, SteerState
+from .suitability import Suitability
 from .views import center_of, point_on_slice
 from .words import SUGGESTIONS, summary_words, volume_words
 
@@ -15,8 +16,8 @@ from .words import SUGGESTIONS, summary_words, volume_words
 class Steer:
     """What is being tried out; nothing is kept until the person says so."""
 
-    def __init__(self, session: Session, jobs: Jobs):
-        self.session, self._jobs = session, jobs
+    def __init__(self, session: Session, jobs: Jobs, suitability: Suitability):
+        self.session, self._jobs, self._suitability = session, jobs, suitability
         self._wanted: AskedStyle = None  # of the slice preview
         self._slice_task = None
         self._whole: Job | None = None
@@ -40,17 +41,22 @@ class Steer:
         self.session.parameters.slider_position = position
         self._stop_whole()
         self._understood = self._problem = ""
-        if self._model is not None and self.session.logic.previews_while_dragging(self._model):
+        if self._can_follow:
             self._show_slice(self._between())
         self.session.changed()
 
     def rest(self) -> None:
         """The slider rests: the whole lesion."""
-        if self.session.lesion is None or self._model is None:
+        lesion = self.session.lesion
+        if lesion is None or self._model is None:
             return
-        if not self.session.logic.previews_while_dragging(self._model):
-            self._show_slice(self._between())
-        self._show_whole(self._between())
+
+        def show() -> None:
+            if not self.session.logic.previews_while_dragging(self._model):
+                self._show_slice(self._between())
+            self._show_whole(self._between())
+
+        self._suitability.then(lesion, show)
 
     def read(self, sentence: str) -> None:
         """How the sentence would be understood; nothing is computed."""
@@ -68,13 +74,16 @@ class Steer:
             self.session.changed()
             return
 
+        def show() -> None:
+            self._stop_whole()
+            self._show_slice(sentence)
+            self._show_whole(sentence)
+
         def answer(understood) -> None:
             self._was_read(understood)
-            if not understood.error:
+            if not understood.error and self.session.lesion is not None:
                 self.session.parameters.remember_prompt(sentence)
-                self._stop_whole()
-                self._show_slice(sentence)
-                self._show_whole(sentence)
+                self._suitability.then(self.session.lesion, show)
 
         self.session.logic.understand(sentence, self._model, done=answer, failed=self.session.fail)
 
@@ -116,6 +125,14 @@ class Steer:
             preview is not None and preview.can_keep,
             preview is not None and preview.visible,
         )
+
+    @property
+    def _can_follow(self) -> bool:
+        """Whether slices are shown while the slider moves; nothing is asked meanwhile."""
+        lesion, model = self.session.lesion, self._model
+        if lesion is None or model is None or self._suitability.warning(lesion):
+            return False
+        return self.session.logic.previews_while_dragging(model)
 
     @property
     def _model(self):

@@ -83,7 +83,7 @@ def _unpacked(text: str) -> Record:
 
 def turned(record: Record, scan: Grid) -> Record:
     """The record on the voxels of the scan as it is stored now: Slicer turns left-handed scans round when it loads them.
-    A record of other voxels (the scan was resampled) is returned as it is."""
+    A record of other voxels (the scan was resampled or moved) is returned as it is."""
     if record.prediction.reference.same_as(scan, tolerance_mm=1e-3):
         return record
     return _turned(record, scan.shape, scan.affine.tobytes())
@@ -94,7 +94,9 @@ def _turned(record: Record, shape: tuple[int, int, int], affine: bytes) -> Recor
     made, scan = record.prediction, Grid(shape, np.frombuffer(affine).reshape(4, 4))
     steps = np.linalg.inv(scan.affine[:3, :3]) @ made.reference.affine[:3, :3]
     axes = np.rint(steps)
-    if not np.allclose(steps, axes, atol=1e-3) or not np.array_equal(np.abs(axes).sum(0), (1, 1, 1)):
+    corners = scan.to_ijk(made.reference.to_ras([(0, 0, 0), made.reference.size_ijk - 1]))
+    is_turned = np.allclose(steps, axes, atol=1e-3) and np.array_equal(np.abs(axes).sum(0), (1, 1, 1))
+    if not is_turned or not np.allclose(np.sort(corners, 0), [(0, 0, 0), scan.size_ijk - 1], atol=1e-2):
         return record
     ends = scan.to_ijk(made.grid.to_ras([(0, 0, 0), made.grid.size_ijk - 1]))
     grid = scan.crop(np.rint(ends.min(0)), np.rint(ends.max(0)))

@@ -63,7 +63,7 @@ def fill_table(node, columns: Mapping[str, Iterable[str | float]]) -> None:
         column = vtk.vtkStringArray() if name in TEXT_COLUMNS else vtk.vtkDoubleArray()
         column.SetName(name)
         for value in values:
-            column.InsertNextValue(value)
+            column.InsertNextValue(_storable(value))
         table.AddColumn(column)
     node.SetLocked(False)
     node.SetAndObserveTable(table)
@@ -71,3 +71,8 @@ def fill_table(node, columns: Mapping[str, Iterable[str | float]]) -> None:
     for name in columns:
         node.SetColumnTitle(name, name)
     node.SetLocked(True)  # it is written anew after each result; what somebody typed would be lost
+
+
+def _storable(value: str | float) -> str | float:
+    """Slicer's file of a table ends a text at a double quote, and a row at a line break."""
+    return " ".join(value.replace('"', "'").split()) if isinstance(value, str) else value

@@ -17,7 +17,7 @@ import numpy as np
 import slicer
 
 import MultiRaterSegLib
-from MultiRaterSegLib.worker.protocol import ProtocolError, read_message, write_message
+from MultiRaterSegLib.worker.protocol import BrokenOff, ProtocolError, read_message, write_message
 
 LOG_LINES = 200
 
@@ -93,6 +93,8 @@ class WorkerProcess:
             while (message := read_message(self._process.stdout)) is not None:
                 self.heard = time.monotonic()
                 self._inbox.put(Message(self, *message))
+        except BrokenOff:
+            return ""  # it died while it spoke
         except (ProtocolError, OSError, ValueError) as error:
             return "" if self._stopping.is_set() else f"it said something that cannot be understood ({error})"
         return ""

@@ -8,7 +8,7 @@ from .inheritance import Carried
 from .marks import THINGS, Mark
 from .refusals import Unclear
 from .segments import Segment, shared_head
-from .told import told
+from .told import describes, told
 from .verbs import refers_back
 
 SLOT_OF = {
@@ -34,6 +34,7 @@ class Evidence:
     moderating: bool = False
     core: bool = False
     bare: bool = False
+    described: bool = False
 
 
 def collect(segments: list[Segment]) -> list[Evidence]:
@@ -50,7 +51,7 @@ def collect(segments: list[Segment]) -> list[Evidence]:
             reading.emit(Mark(spoken.tag, 0, 1.0, reading.negation, reading.governor, reading.sign))
         spoken = next((mark for mark in reversed(reading.marks) if mark.tag in ("halo", "spicule")), spoken)
         for mark in reading.marks:
-            mark.told = manner
+            mark.told, mark.described = manner, describes(segment.tokens)
         if reading.ambiguous:
             raise UnsupportedRequest("'leave' alone can mean in or out: say 'leave out' or 'include'.")
         marks += _with_caution(marks, reading.marks)
@@ -63,6 +64,7 @@ def collect(segments: list[Segment]) -> list[Evidence]:
 
 def _as_told(evidence: Evidence, mark: Mark) -> Evidence:
     """A complaint asks for the opposite; like an observation, it yields to what is asked for."""
+    evidence = replace(evidence, described=mark.described)
     if not mark.told:
         return evidence
     turned = mark.told == "fault" and not mark.cautioned and mark.governor != "missing"

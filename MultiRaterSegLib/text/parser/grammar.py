@@ -32,7 +32,8 @@ def _read_token(reading: Reading, index: int, token: Token) -> None:
     if (tag in VERBS or tag in QUALITIES) and reading.whole and reading.whole.index == index - 1:
         reading.whole = None  # 'completely smooth', 'fully include': an adverb
     if is_particle(reading, index, token):
-        reading.govern_backwards(1 if tag in ("particle_in", "within") or token.text == "on" else -1)
+        spared = token.text == "alone" and [m.tag for m in reading.things[-1:]] == ["spicule"]  # no smoothing
+        reading.govern_backwards(1 if tag in ("particle_in", "within") or token.text == "on" or spared else -1)
     elif reading.shifts and tag in ("particle_in", "particle_out"):
         move(reading, index, "shrink" if tag == "particle_in" else "grow")
     elif token.read_as == "part of" and names_things(reading.tokens[index + 1 :]):
@@ -68,6 +69,8 @@ def _read_small_word(reading: Reading, index: int, token: Token) -> None:
         reading.drop_move()
     elif tag == "whole":
         open_whole(reading, index)
+    elif tag == "only" and token.text.endswith("more") and reading.tag(index + 1) in THINGS:
+        negate(reading, index, token)  # 'no more halo'
     elif tag == "only":
         reading.only, reading.only_negation = True, reading.negation
     elif tag == "shift":
@@ -85,10 +88,15 @@ def _finish(reading: Reading) -> None:
     close_whole(reading)
     end = len(reading.tokens)
     waits = reading.governor in ("include", "exclude") or reading.open_negation
+    if reading.governor == "leave" and not reading.marks and any(m.tag == "doubt" for m in reading.before.waiting):
+        reading.govern_backwards(-1)  # 'if in doubt, leave it'
     if waits and not reading.marks and reading.before.waiting:
         reading.govern_backwards(reading.sign)  # 'when in doubt, exclude'
     if not reading.marks and loses_lesion(reading):
-        reading.emit(Mark("limit", end, reading.sign * reading.contrast(), reading.negation))
+        governor = "missing" if reading.governor == "missing" else None
+        reading.emit(Mark("limit", end, reading.sign * reading.contrast(), reading.negation, governor))
+    if reading.move:
+        reading.marks = [mark for mark in reading.marks if mark.tag not in ("inner", "outer")]
     for mark in reading.marks:
         others = EXTENTS - {"whole"}
         mark.weak = mark.weak or (mark.tag == "whole" and any(other.tag in others for other in reading.marks))
@@ -111,7 +119,7 @@ def _finish(reading: Reading) -> None:
         if mark.governor is None and is_called_lesion(reading.tokens[mark.index + 1 :]):
             mark.governor = "belong"
     if any(token.tag == "bad" for token in reading.tokens):
-        for mark in reading.marks:
+        for mark in (mark for mark in reading.marks if not mark.cautioned):
             mark.negation = -mark.negation  # 'a border this frayed is not usable'
     if reading.degree is not None and reading.marks and reading.marks[-1].degree is None:
         reading.marks[-1].degree = reading.degree

@@ -15,6 +15,8 @@ def weigh(statements: Sequence[Evidence]) -> tuple[dict[str, float], bool]:
     for slot in dict.fromkeys(item.slot for item in statements):
         found = [item for item in statements if item.slot == slot and not item.bare and item.value]
         firm = [item for item in found if not item.weak] or found
+        if len({item.value > 0 for item in firm}) > 1:
+            firm = [item for item in firm if not item.described] or firm
         signs = {item.value > 0 for item in firm}
         torn = torn or len(signs) > 1
         if len(signs) == 1:

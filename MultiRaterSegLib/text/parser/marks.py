@@ -8,7 +8,7 @@ QUALITIES = {"tight": -1, "generous": 1, "small": -1, "large": 1, "inner": -1, "
 SHAPES = {"smooth", "rough"}
 INTAKE = {"include": 1, "with": 1, "follow": 1, "fill": 1, "hold": 1, "leave": 1, "exclude": -1}
 VERBS = INTAKE | {"grow": 1, "shrink": -1}
-SOFT = {"with", "hold", "leave", "belong"}
+SOFT = {"with", "hold", "leave", "belong", "after"}
 """Governors that a later word may overrule: 'keep the halo out', 'with the halo excluded'."""
 WINDOWS = {"lung_window": 1.0, "soft_window": -1.0}
 """What a reading window does to the haze: the lung window shows it, the soft-tissue window hides it."""
@@ -26,6 +26,7 @@ class Mark:
     governor: the verb or preposition over it (None: it is only mentioned). mode: "beyond", "within" or "only" before
     it. head: the tag of the noun a quality describes. cautioned: under 'too'. weak: yields to any firm statement.
     told: "fault" or "seen" where it is said of an outline that exists (told.py).
+    described: in a clause of the form '... is ...', which a plain request outweighs where the two disagree.
     """
 
     tag: str
@@ -41,6 +42,7 @@ class Mark:
     weak: bool = False
     inherited: bool = False
     told: str = ""
+    described: bool = False
 
     @property
     def loose(self) -> bool:

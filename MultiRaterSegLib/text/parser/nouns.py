@@ -1,7 +1,7 @@
 """Things that can be in or out of the outline, and 'everything'."""
 
 from .inheritance import inherit
-from .marks import DEGREES, HEADS, Mark
+from .marks import DEGREES, HEADS, VERBS, Mark
 from .phrases import calls, describes_lesion
 from .reading import Reading
 from .vocabulary import Token
@@ -30,8 +30,8 @@ def mention(reading: Reading, index: int, token: Token) -> None:
         return
     if token.tag == "spicule" and mark.governor == "fill":
         mark.governor_sign = -1  # filled notches are gone
-    if token.tag == "doubt" and reading.whole and mark.governor is None:
-        mark.governor = "with"  # 'everything that might be lesion'
+    if token.tag == "doubt" and mark.governor is None and (reading.whole or reading.segment.word == "also"):
+        mark.governor = "with"  # 'everything that might be lesion', 'also the doubtful parts'
     if mark.governor is None and (reading.amount or reading.degree):
         mark.governor = "amount"
     _soften(reading, mark)
@@ -44,7 +44,8 @@ def mention(reading: Reading, index: int, token: Token) -> None:
 def _belongs_to_neighbour(reading: Reading, index: int, token: Token) -> bool:
     before, after = reading.tag(index - 1), reading.tag(index + 1)
     if token.tag == "core":  # 'the solid nodule' describes it
-        return (after == "target" and not reading.mode) or _is_place(reading, index)
+        measured = any(other.tag == "generous" and other.text.endswith("from") for other in reading.tokens[:index])
+        return (after == "target" and not reading.mode) or measured or _is_place(reading, index)
     if token.tag == "margin":  # 'hazy margin' is the halo; 'tight margin' has been read
         described = before in ("halo", "core") or any(mark.head == "margin" for mark in reading.marks)
         return described or _is_place(reading, index)
@@ -62,8 +63,10 @@ def _belongs_to_neighbour(reading: Reading, index: int, token: Token) -> bool:
 
 def _is_place(reading: Reading, index: int) -> bool:
     """'the shadow around the core', 'strands at the margin': where another thing is."""
-    before = [token for token in reading.tokens[:index] if token.tag not in ("determiner", "")]
-    return bool(reading.things) and reading.things[-1].tag in ("halo", "spicule") and before[-1].text in PLACES
+    before = [token for token in reading.tokens[:index] if token.tag not in ("determiner", "", "core")]
+    if not before or not reading.things or reading.things[-1].tag not in ("halo", "spicule"):
+        return False
+    return before[-1].tag not in VERBS and before[-1].text.split()[-1] in PLACES
 
 
 def _is_smoothed(reading: Reading, index: int, mark: Mark) -> bool:
@@ -90,9 +93,11 @@ def _soften(reading: Reading, mark: Mark) -> None:
 
 
 def is_object(reading: Reading, index: int) -> bool:
-    """'avoid lung', 'rather than adding lung', not 'in the lung'."""
-    before = [token for token in reading.tokens[:index] if token.tag not in ("determiner", *DEGREES)]
-    return bool(before) and before[-1].tag in ("include", "exclude", "not")
+    """'avoid lung', 'swallows a lot of lung', 'lung spared', not 'in the lung'."""
+    skipped = ("determiner", "whole", *DEGREES)
+    before = [token for token in reading.tokens[:index] if token.tag not in skipped and token.text != "of"]
+    verb = before and before[-1].tag in ("include", "exclude", "not")
+    return bool(verb) or reading.tag(index + 1) == "exclude"
 
 
 def open_whole(reading: Reading, index: int) -> None:

@@ -27,7 +27,7 @@ def grade(reading: Reading, index: int, tag: str) -> None:
 
 def qualify(reading: Reading, index: int, token: Token) -> None:
     """A quality becomes a mark, unless it only describes a thing that has its own. Raises UnsupportedRequest."""
-    noun = noun_of(reading.tokens, index)
+    noun = "" if token.text.endswith(" from") else noun_of(reading.tokens, index)
     if token.text in ("inclusive", "exclusive") and reading.tag(index - 1) in THINGS and not noun:
         reading.govern_backwards(1 if token.text == "inclusive" else -1)  # 'halo-inclusive'
         return
@@ -40,6 +40,8 @@ def qualify(reading: Reading, index: int, token: Token) -> None:
     if token.tag == "rough" and any(mark.tag == "smooth" for mark in reading.marks):
         return  # 'straighten the ragged edges'
     mark = _mark(reading, index, token, noun)
+    if mark.tag == "smooth":  # 'the bumps should be ironed out'
+        reading.marks = [other for other in reading.marks if other.tag != "spicule" or not other.loose]
     if mark.head == "margin":
         reading.marks = [other for other in reading.marks if other.tag != "margin"]
     if reading.move and token.text.endswith(TENDENCIES):
@@ -64,7 +66,8 @@ def _mark(reading: Reading, index: int, token: Token, noun: str) -> Mark:
     mark = Mark(tag, index, float(QUALITIES.get(tag, 0)) * (-1 if turned else 1), reading.negation, head=head)
     observed = reading.conditional or any(other.read_as in OBSERVED for other in before)
     compared = tag == "average" and reading.joint == "than"
-    mark.weak = observed or compared or (tag in SHAPES and head == "target")
+    idiom = "safe" in token.text  # 'to be on the safe side' yields to anything plain
+    mark.weak = observed or compared or idiom or (tag in SHAPES and head == "target")
     if tag in ("rough", "inner", "outer"):
         mark.governor, mark.governor_sign = reading.governor, reading.sign
     if tag == "rough":

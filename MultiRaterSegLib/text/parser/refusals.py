@@ -12,6 +12,7 @@ from .vocabulary import Token
 NEED_OBJECTS = {*VERBS, "not", "not_so", "small", "large", "whole"} - {"follow"}
 """Tags whose words must be followed by something that is known here."""
 DECIDING = {"include", "exclude", "with", "not", "hold", "leave", "grow", "shrink"}
+SAYING = {"is", "are", "was", "were", "has", "have", "says", "said", "wants", "recommends", "asks"}
 DISPLAYING = {"show", "set", "display", "open", "toggle", "switch", "change"}
 ENDS_PHRASE = {"preposition", "to", "if", "particle_in", "particle_out", *VERBS}
 
@@ -22,14 +23,15 @@ class Unclear(UnsupportedRequest):
 
 def refuse_outright(tokens: Sequence[Token]) -> None:
     """What no reader style can answer, or is no request: numbers, other organs, windows, questions, other languages."""
-    amounts = [token.text for token in tokens if token.tag == "amount"]
+    amounts = [
+        token.text
+        for before, token in pairwise((Token("", ""), *tokens))
+        if token.tag == "amount" and before.tag != "person"
+    ]
     if amounts:
         raise UnsupportedRequest(f"'{amounts[0]}': reader styles differ in manner; no number can be set.")
     if any(token.tag == "language" for token in tokens):
         raise UnsupportedRequest("Only English is understood.")
-    foreign = [token.text for token in tokens if token.tag == "foreign"]
-    if foreign:
-        raise UnsupportedRequest(f"A reader style cannot answer '{foreign[0]}'.")
     windows = any(token.tag in WINDOWS for token in tokens)
     if windows and any(token.read_as in DISPLAYING for token in tokens):
         raise UnsupportedRequest("The window of the display is not changed here; say how to outline.")
@@ -47,6 +49,16 @@ def _refuse_questions(tokens: Sequence[Token]) -> None:
         raise UnsupportedRequest("It is a question; say what the outline should be like.")
 
 
+def refuse_foreign(segments: Sequence[Segment]) -> None:
+    """Other organs, directions, commands: refused, unless they stand in a reason ('the oesophagus is near, so ...')."""
+    for segment, manner in zip(segments, told(segments)):
+        content = [token for token in segment.tokens if token.tag != "determiner"]
+        subject = len(content) > 1 and content[1].text in SAYING and segment.joint in ("stop", "but")
+        foreign = [token.text for token in content if token.tag == "foreign"]
+        if foreign and manner != "reason" and not (subject and content[0].text == foreign[-1]):
+            raise UnsupportedRequest(f"A reader style cannot answer '{foreign[0]}'.")
+
+
 def refuse_dashes(segments: Sequence[Segment]) -> None:
     """'core - halo' takes away, 'tight - halo included' goes on: with a bare thing behind it, a dash can be either."""
     for segment in segments:
@@ -59,6 +71,8 @@ def refuse_dashes(segments: Sequence[Segment]) -> None:
 def refuse_other_objects(segments: Sequence[Segment]) -> None:
     """'exclude the frobnitz', 'and the frobnitz': an unknown noun that is to be in or out may be another organ."""
     for segment in segments:
+        if segment.tokens[0].text == "like":
+            continue  # 'like peeling an onion'
         decides = segment.joint in ("and", "except")
         for index, token in enumerate(segment.tokens):
             decides = token.tag in DECIDING or (decides and token.tag in LIGHT)

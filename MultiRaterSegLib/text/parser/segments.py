@@ -34,6 +34,8 @@ def split(tokens: Sequence[Token]) -> list[Segment]:
                 joint, word, current = tag, token.text, []
             elif STRENGTH[tag] > STRENGTH[joint] or (not segments and tag in ("than", "except")):
                 joint, word = tag, token.text
+            else:
+                word = word or token.text
         if not tag or token.tag == "not":
             current.append(token)
     return segments

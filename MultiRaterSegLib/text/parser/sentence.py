@@ -7,7 +7,14 @@ from ...errors import UnsupportedRequest
 from ..slots import EXTENT_ONLY, SLOT_NAMES, Slots, Understanding
 from .evidence import Evidence, collect, settle
 from .guess import weigh
-from .refusals import Unclear, refuse_dashes, refuse_other_objects, refuse_outright, refuse_strange_words
+from .refusals import (
+    Unclear,
+    refuse_dashes,
+    refuse_foreign,
+    refuse_other_objects,
+    refuse_outright,
+    refuse_strange_words,
+)
 from .segments import Segment, split
 from .told import told
 from .vocabulary import Token, stems_of, tokenize
@@ -20,6 +27,7 @@ def understand(prompt: str) -> Understanding:
     tokens = tokenize(prompt)
     refuse_outright(tokens)
     segments = split([token for token in tokens if token.tag not in ("slice", "rank")])
+    refuse_foreign(segments)
     refuse_dashes(segments)
     refuse_other_objects(segments)
     statements = collect(segments)

@@ -30,6 +30,20 @@ SPILLING |= {"fall short", "fall short of", "encroach", "encroach on", "cut acro
 SPILLING |= {f"{verb} over" for verb in ("glide", "skate", "run")}
 """Verbs that nobody asks for: an outline that bleeds, spills or falls short is a complaint."""
 DRAWN = {"outline", "edge"}
+REGRETS = {
+    "by accident",
+    "accidentally",
+    "by mistake",
+    "mistakenly",
+    "in error",
+    "erroneously",
+    "wrongly",
+    "unfortunately",
+}
+REGRETS |= {"a pity", "a shame", "sadly", "regrettably", "unnecessarily", "needlessly", "overkill"}
+REPAIRS = {"undo", "fix", "reverse", "revert", "rectify", "repair", "put right"}
+REASONS = {"because", "since", "because of", "due to", "owing to", "on account of"}
+CONCLUSIONS = {"so", "hence", "thus", "therefore", "which is why", "accordingly", "consequently"}
 PLACES = {"in", "inside", "within", "outside", "beyond"}
 """'There is lung inside your outline': what is seen there is not wanted there."""
 SEEMING = {"look", "seem", "appear", "feel"}
@@ -41,11 +55,13 @@ def asks(tokens: Sequence[Token]) -> bool:
     first, second = (*tokens, Token("", ""), Token("", ""))[:2]
     if first.text == "how":
         return second.tag in QUALITIES or second.tag in DEGREES
-    return first.text in ASKING or (first.text in OPEN_QUESTIONS and second.text in COPULA)
+    marked = second.text in COPULA or any(token.text == "?" for token in tokens)
+    return first.text in ASKING or (first.text in OPEN_QUESTIONS and marked)
 
 
 def told(segments: Sequence[Segment]) -> list[str]:
-    """Of each segment: "fault" (the opposite is wanted), "seen" or "question" (yields to any request), "" (a request)."""
+    """Of each segment: "fault" (the opposite is wanted), "seen", "reason" or "question" (yields to
+    any request), "" (a request)."""
     manners: list[str] = []
     question = False
     for segment, following in zip(segments, (*segments[1:], None)):
@@ -54,10 +70,37 @@ def told(segments: Sequence[Segment]) -> list[str]:
         manner = "question" if question else _manner(segment.tokens)
         if not manner and segment.joint == "and" and manners and _has_no_subject(segment):
             manner = manners[-1]
-        if not manner and following and following.joint == "stop" and _is_described(segment.tokens):
+        ends = following.joint == "stop" if following else segment.tokens[0].text == "your"
+        if not manner and ends and _is_described(segment.tokens):
             manner = "fault"
+        if manners and _repairs(segment.tokens):
+            manners[-1] = "fault"  # 'Why is the halo in? Undo that.'
+        if not manner and _gives_reason(segment, following):
+            manner = "reason"
         manners.append(manner)
     return manners
+
+
+def describes(tokens: Sequence[Token]) -> bool:
+    """'the outline is wearing a coat', 'your contour goes into the haze', 'an ellipse would be too simple'."""
+    for token in tokens[1:]:
+        finite = token.tag in VERBS and token.text.split()[0].endswith("s")
+        if finite or token.text in COPULA or token.text == "be":
+            return True
+    return False
+
+
+def _repairs(tokens: Sequence[Token]) -> bool:
+    """'please undo that', 'it should not be'."""
+    words = {word for token in tokens for word in (token.text, token.read_as)}
+    refuted = any(token.tag == "not" for token in tokens) and "should" in words and words & {"it", "they", "that"}
+    empty = all(token.tag in ("filler", "determiner", "not") for token in tokens)
+    return empty and bool(refuted or words & REPAIRS)
+
+
+def _gives_reason(segment: Segment, following: Segment | None) -> bool:
+    """'because the oesophagus is near', 'my student drew too much, so ...'."""
+    return segment.word in REASONS or (following is not None and following.tokens[0].text in CONCLUSIONS)
 
 
 def _manner(tokens: Sequence[Token]) -> str:
@@ -72,9 +115,14 @@ def _manner(tokens: Sequence[Token]) -> str:
     passive = bool(words & PAST) and any(token.tag in ("include", "exclude", "follow") for token in tokens)
     stands = words & {"there"} and words & PLACES and any(token.tag in DRAWN for token in tokens)
     stands = stands and all(token.tag != "target" for token in tokens)
+    if tokens[0].text in ("is", "are", "was") and _is_quality(tokens):
+        return "seen"  # 'smooth it, is very irregular'
+    if any(token.text in REGRETS for token in tokens):
+        return "fault"
     if spilt or passive or stands or _seems(tokens) or _starts_with_you(tokens) or (words & EARLIER and "you" in words):
         return "fault"
-    return "seen" if _states(tokens) else ""
+    takes_lung = any(token.tag == "surroundings" or token.text == "lung" for token in tokens)
+    return ("fault" if takes_lung else "seen") if _states(tokens) else ""
 
 
 def _starts_with_you(tokens: Sequence[Token]) -> bool:

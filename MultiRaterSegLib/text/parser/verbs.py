@@ -9,10 +9,10 @@ FIRM = {"include", "exclude", "follow"}
 WISHES = {"want", "prefer", "need", "like", "love", "desire", "insist on"}
 """'I want the needles dropped': a wish leaves the say to a later word."""
 TOLERATED = {"fine", "ok", "okay", "acceptable", "alright", "tolerable", "allowed"}
-WEIGHING = {"rather", "sooner"}
+WEIGHING = {"rather", "sooner", "better", "prefer"}
 """'I would rather miss some than ...': a loss that is put up with."""
 TAILORING = {"let", "take", "get"}
-ENCLOSING = {"inside", "within", "outside", "inside of", "outside of"}
+ENCLOSING = {"inside", "within", "outside", "inside of", "outside of", "beyond"}
 
 
 def govern(reading: Reading, index: int, token: Token) -> None:
@@ -71,7 +71,7 @@ def negate(reading: Reading, index: int, token: Token) -> None:
 def is_particle(reading: Reading, index: int, token: Token) -> bool:
     """'in' and 'out' after a thing that no firm verb governs: 'keep the halo out', 'spicules in'."""
     if token.text == "alone":
-        return reading.governor == "leave" and reading.last_is_loose()
+        return reading.governor in ("leave", "hold") and reading.last_is_loose()
     if token.text == "on":  # 'leave the spikes on'
         found = reading.governor in ("leave", "hold") and index + 1 == len(reading.tokens)
     elif token.text in ENCLOSING:
@@ -87,7 +87,8 @@ def loses_lesion(reading: Reading) -> bool:
         return False
     tags = {token.tag for token in reading.tokens}
     if "target" not in tags:
-        return "part" in tags  # 'take some tissue off'
+        vague = reading.degree is not None and "" not in tags
+        return vague or "part" in tags  # 'shave a bit off', 'take some tissue off'
     partly = reading.degree is not None or reading.joint == "than" or reading.negation == -1
     return partly or reading.governor == "missing"
 

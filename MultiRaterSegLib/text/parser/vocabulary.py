@@ -173,7 +173,8 @@ def _correct(word: str) -> str:
         for known in _by_initial().get(word[0], ())
         if _one_slip(word, known) or _one_slip(word.removesuffix("s"), known)
     ]
-    return near[0] if len({single_words()[known] for known in near}) == 1 else ""
+    small = [known for known in near if single_words()[known] == "filler"] or near  # 'shoud' is no 'shroud'
+    return small[0] if len({single_words()[known] for known in small}) == 1 else ""
 
 
 def _one_slip(typed: str, known: str) -> bool:

@@ -273,6 +273,7 @@ class Bridge:
             loaded.panel.deleteLater()
             sys.modules.pop(loaded.module.__name__)
         forget_observations()
+        slicer.mrmlScene.Clear(True)  # as the application does: slice logics that still show a volume crash at exit
         self.qt_application.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete.value)
         sys.excepthook = self._hook
         QtCore.qInstallMessageHandler(self._qt_said)
