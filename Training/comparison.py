@@ -79,7 +79,12 @@ def comparison_markdown(entries: list[Entry], reference: Entry, record: dict, da
         "",
         *_sets(entries, figures),
         *_curves(figures, "curve", "GED by number of samples", "With all pairs, more samples lower GED by themselves."),
-        *_curves(figures, "unbiased curve", "GED by number of samples, distinct pairs", "Unbiased; may be negative."),
+        *_curves(
+            figures,
+            "unbiased curve",
+            "GED by number of samples, distinct pairs",
+            "Unbiased for independent samples; may be negative.",
+        ),
         *_styles(figures),
         *_readers(figures),
         *_calibration(entries, figures),
