@@ -33,6 +33,15 @@ def test_work_that_does_not_fit_is_done_in_parts(error):
     assert sizes == [7, 3, 1, 2, 4, 2, 2]
 
 
+def test_what_this_torch_says_when_memory_runs_out_is_understood():
+    def work(items):
+        if len(items) > 1:
+            torch.empty(1 << 55, dtype=torch.uint8)  # more than any machine has: refused at once
+        return items
+
+    assert in_halves(work, [1, 2, 3]) == [1, 2, 3]
+
+
 def test_other_errors_are_not_taken_for_a_lack_of_memory():
     def work(items):
         raise RuntimeError("shapes do not match")

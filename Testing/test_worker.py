@@ -1,6 +1,7 @@
 """The worker process, spoken to over its pipes: what it promises to whoever writes another client."""
 
 import io
+import random
 import struct
 import subprocess
 import sys
@@ -10,11 +11,15 @@ import numpy as np
 import pytest
 import worker_models
 from threshold_model import blob
+from torch.nn.modules.module import register_module_forward_pre_hook
 
+from MultiRaterSegLib.errors import Cancelled
 from MultiRaterSegLib.frame import Frame
 from MultiRaterSegLib.predictor import VolumePredictor
 from MultiRaterSegLib.region import Place, Region
+from MultiRaterSegLib.worker.job import Job
 from MultiRaterSegLib.worker.protocol import MAGIC, ProtocolError, read_message, write_message
+from MultiRaterSegLib.worker.session import Session
 
 PROJECT = Path(__file__).resolve().parents[1]
 VOLUME = blob()
@@ -213,6 +218,37 @@ def test_a_sentence_is_read_while_something_else_is_computed_and_cancelling_stop
     assert worker.reply(running)[0]["error"]["kind"] == "Cancelled"
     assert worker.reply(queued)[0]["error"]["kind"] == "Cancelled"
     assert worker.ask("ping") == ({"id": worker.number}, [])
+
+
+def test_after_cancel_no_layer_of_the_shipped_model_begins(worker):
+    """At 20 random layers of a request that also looks at the slices: so it ends within one layer, whatever that takes."""
+    session, begun = Session("cpu"), []
+    numbers = random.Random(3)
+
+    def run(cancel_at: int | None) -> None:
+        begun.clear()
+        place = lesion("prosona_compact", f"cancelled at {cancel_at}")
+        job = Job(
+            {"id": 1, "op": "ask", "lesion": place, "style": None, "samples": 2}, voxels(place), lambda said: None
+        )
+
+        def count(module, inputs):
+            begun.append(module)
+            if len(begun) == cancel_at:
+                job.cancelled.set()
+
+        with register_module_forward_pre_hook(count):  # called after the session's own
+            session.answer(job)
+
+    run(None)
+    layers = len(begun)
+    assert layers > 100
+    for cancel_at in numbers.sample(range(1, layers), 20):
+        with pytest.raises(Cancelled):
+            run(cancel_at)
+        assert len(begun) == cancel_at
+    run(None)
+    assert len(begun) < layers  # the slices are known by now
 
 
 def test_what_cannot_be_done_is_said_in_the_librarys_words(worker):

@@ -5,12 +5,10 @@ node that ScriptedLoadableModuleLogic.getParameterNode() makes.
 """
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import slicer
-import vtk
 
 from MultiRaterSegLib.errors import UnsupportedRequest
 
@@ -97,7 +95,6 @@ class Parameters:
     """The settings of one scene. Wrong values raise UnsupportedRequest and change nothing.
 
     parameters = Parameters()
-    stop = parameters.observe(lambda: print(parameters.samples))
     parameters.samples = 30
     """
 
@@ -105,7 +102,6 @@ class Parameters:
     place = NodeSetting("vtkMRMLMarkupsFiducialNode", "vtkMRMLMarkupsROINode")
     lesion = _text()  # "L1"
     model = _text()  # "": the one that the worker calls its default
-    device = _text("auto")
     samples = _whole(20, 10, 100)
     seed = _whole(0, 0)
     styles = _texts()  # experts that are ticked
@@ -134,38 +130,8 @@ class Parameters:
         earlier = (known for known in self.prompt_history if known != sentence)
         self.prompt_history = (sentence, *earlier)[:PROMPTS_KEPT]
 
-    def reset(self) -> None:
-        """Everything as in a new scene."""
-        with self.batch():
-            for name, setting in SETTINGS.items():
-                setattr(self, name, setting.default if isinstance(setting, Setting) else None)
-
-    @contextmanager
-    def batch(self) -> Iterator[None]:
-        """Observers hear of all changes inside at once, at the end."""
-        before = self.node.StartModify()
-        try:
-            yield
-        finally:
-            self.node.EndModify(before)
-
-    def observe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Calls back after changes, also after those made elsewhere, until the function that is returned is called."""
-        node = self.node
-        tags = [node.AddObserver(event, lambda *_: callback()) for event in _events(node)]
-        return lambda: [node.RemoveObserver(tag) for tag in tags] and None
-
 
 SETTINGS = {name: value for name, value in vars(Parameters).items() if isinstance(value, Setting | NodeSetting)}
-
-
-def _events(node) -> tuple[int, ...]:
-    return (
-        vtk.vtkCommand.ModifiedEvent,
-        node.ReferenceAddedEvent,
-        node.ReferenceModifiedEvent,
-        node.ReferenceRemovedEvent,
-    )
 
 
 def _new_node() -> "slicer.vtkMRMLScriptedModuleNode":

@@ -60,6 +60,28 @@ def test_the_unsuitable_scan_gets_its_two_buttons(bridge, monkeypatch):
     assert not hands.ui.messageFrame.visible
 
 
+def test_an_error_is_read_and_closed(hands):
+    hands.place((500, 500, 500))
+    assert hands.ui.messageLabel.text == "This place is outside 'CTChest'."
+    assert not hands.ui.messageSecondButton.visible
+    hands.click("messageFirstButton")
+    assert not hands.ui.messageFrame.visible
+
+
+def test_the_warning_of_a_style_alone_is_seen_too(bridge, monkeypatch):
+    hands = Hands(bridge, monkeypatch, warning="Not meaningful.").ready()
+    bridge.do(lambda: hands.widget.panel.set_compute_on_place(False))
+    hands.place()
+    bridge.do(lambda: hands.widget.panel.tick_row("conservative", True))
+    hands.settle()
+    hands.click("messageFirstButton")
+    result = hands.case.answer("conservative", 5, warnings=("Not meaningful.",))
+    bridge.do(lambda: hands.logic.tasks[-1].finish(result))
+    hands.settle()
+    assert hands.ui.warningsFrame.visible
+    assert "Not meaningful." in hands.ui.warningsLabel.text
+
+
 def test_the_warning_stays_with_the_result(bridge, monkeypatch):
     warning = "This model was trained on single lung nodules in CT. Results here are not meaningful."
     hands = Hands(bridge, monkeypatch, warning=warning).ready()
@@ -83,6 +105,21 @@ def test_a_second_point_on_a_lesion_is_asked_about(hands):
     hands.click("messageSecondButton")
     assert hands.ui.lesionComboBox.currentText == "L2"
     assert len(hands.logic.tasks) == 2
+
+
+def test_a_deleted_scan_or_point_leaves_a_panel_that_goes_on(hands):
+    hands.outline()
+    scene = hands.bridge.host.scene
+    hands.bridge.do(lambda: scene.RemoveNode(hands.widget.panel.session.lesion.place_node))
+    hands.bridge.choose(hands.ui.lesionComboBox, "L1")
+    hands.settle()
+    assert hands.ui.lesionComboBox.currentText == "L1"
+    hands.bridge.do(lambda: scene.RemoveNode(hands.case.scan))
+    hands.settle()
+    assert hands.ui.volumeSelector.currentNode() is None
+    assert hands.ui.lesionComboBox.count == 0
+    assert not hands.ui.computeButton.enabled
+    assert hands.ui.steerButton.collapsed
 
 
 def test_a_box_is_drawn_in_the_views(hands):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import quick_worker
 from MultiRaterSegSlicer.worker.client import WorkerClient
+from MultiRaterSegSlicer.worker.remote_lesion import RemoteLesion
 from threshold_model import blob
 
 from MultiRaterSegLib.errors import Cancelled, CheckpointError, UnsupportedRequest, WorkerError
@@ -39,7 +40,7 @@ def lesion(client, offset=0.0, seed=0):
     volume = blob()
     region = Region.around(Place.of(volume.grid, volume.grid.center + offset), volume.grid, quick_worker.FRAME)
     part = type(volume)(np.ascontiguousarray(region.cut(volume)), region.window, "CT", "blob")
-    return client.lesion(part, region, None, seed)
+    return RemoteLesion(client, part, region, client.model(), seed)
 
 
 def until(client, condition):

@@ -201,6 +201,29 @@ def survive(bridge, samples: int, kills: int) -> None:
         assert message.endswith("The scene was not changed. Restart it and try again.")
 
 
+def test_a_worker_that_falls_silent_is_said_and_can_be_replaced(bridge, monkeypatch):
+    monkeypatch.setattr(worker_client, "worker_command", quick_worker.command)
+    journey = Journey(bridge, samples=2)
+    journey.begin()
+    person, ui = journey.person, journey.person.ui
+    person.press("computeButton")
+    person.wait_for("consensus")
+    before = journey.content()
+    person.client.patience_s = 1.5
+    person.say("freeze")
+    person.wait(lambda: person.client.state == "not responding")
+    assert re.fullmatch(
+        r"The computing process has not answered for \d+ seconds\. Wait, or restart it\.", ui.messageLabel.text
+    )
+    assert journey.content() == before
+    person.press("messageFirstButton")
+    person.client.patience_s = 60.0
+    person.wait(lambda: person.client.state == "ready")
+    person.press("computeButton")
+    person.wait_for("consensus")
+    assert journey.content() == before
+
+
 def test_killed_at_20_random_moments_nothing_is_lost(bridge, monkeypatch):
     """A worker without torch, because 20 new starts of the real one take a minute or more."""
     monkeypatch.setattr(worker_client, "worker_command", quick_worker.command)

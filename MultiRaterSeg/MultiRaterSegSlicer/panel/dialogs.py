@@ -95,4 +95,6 @@ def _run(kind: str, wheels: Path | None) -> bool:
     except installation.InstallError as error:
         slicer.util.errorDisplay(str(error), detailedText=error.details)
         return False
+    finally:
+        slicer.util.showStatusMessage("")
     return True

@@ -108,7 +108,7 @@ class Panel:
     # -- 1. Input
 
     def choose_volume(self, node) -> None:
-        if node is not self.session.volume:
+        if node is None or node is not self.session.volume:  # a deleted one is None already
             self.session.parameters.volume = node
             self._choose_lesion_of_volume()
 
@@ -196,7 +196,7 @@ class Panel:
         """Removes exactly what the last action made."""
         if self.session.lesions.can_undo:
             undone = _("Undone: {what}.").format(what=self.session.lesions.undo())
-            self.session.say(undone, "info", self.session.close_button())
+            self.session.say(undone)
 
     # -- 5. Review, Advanced
 

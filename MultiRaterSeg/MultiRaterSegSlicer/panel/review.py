@@ -53,7 +53,7 @@ class Review:
             self.session.fail(error)
             return
         first = written[0] if isinstance(written, list | tuple) else written
-        self.session.say(_("Exported: {path}").format(path=first), "info", self.session.close_button())
+        self.session.say(_("Exported: {path}").format(path=first))
 
     @staticmethod
     def unavailable(form: str) -> str:

@@ -37,7 +37,8 @@ class Session:
     def lesion(self) -> SceneLesion | None:
         """The chosen lesion, if it lies in the chosen volume."""
         lesion = self.lesions.named(self.parameters.lesion)
-        return lesion if lesion is not None and lesion.volume_node is self.volume else None
+        volume = self.volume
+        return lesion if lesion is not None and volume is not None and lesion.volume_node is volume else None
 
     @property
     def models(self) -> tuple:
@@ -83,7 +84,8 @@ class Session:
         return self._remotes[key]
 
     def say(self, text: str, kind: str = "info", *buttons: Button, details: str = "") -> None:
-        self.message = Message(kind, text, buttons, details)
+        """A message with its answers; the default is to close it."""
+        self.message = Message(kind, text, buttons or (self.close_button(),), details)
         self.changed()
 
     def quiet(self) -> None:

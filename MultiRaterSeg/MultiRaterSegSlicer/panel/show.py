@@ -22,6 +22,7 @@ def state_of(panel: "Panel") -> PanelState:
     return PanelState(
         message=session.message or _blind_message(panel),
         installed=panel.engine.installed,
+        placing=panel.places.placing,
         has_volume=session.volume is not None,
         has_result=bool(panel.facts.rows),
         can_compute=lesion is not None,

@@ -19,7 +19,7 @@ class Message(NamedTuple):
 
     kind: Literal["info", "warning", "error"]
     text: str
-    buttons: tuple[Button, ...] = ()
+    buttons: tuple[Button, ...]
     details: str = ""
 
 
@@ -85,6 +85,7 @@ class PanelState:
 
     message: Message | None = None
     installed: bool = True
+    placing: Literal["point", "box", ""] = ""
     has_volume: bool = False
     has_result: bool = False
     can_compute: bool = False

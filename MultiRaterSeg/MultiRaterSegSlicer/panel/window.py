@@ -1,26 +1,16 @@
-"""The panel's widgets: draws a PanelState and turns presses into calls of the Panel. Only what PythonQt offers."""
+"""The panel's widgets: what a press does. Only what PythonQt offers."""
 
 import qt
 import slicer
 
 from MultiRaterSegLib.errors import MultiRaterSegError
-from MultiRaterSegLib.segments import BAND_COLORS, BAND_NAMES
 
-from ..i18n import _
-from ..scene.map import FOOTER, LABELS, TITLE
 from . import dialogs, views
+from .drawing import Drawing
 from .presenter import Panel
-from .state import Busy, Message, PanelState
-from .table import StyleTable
-from .widgets import fill_choices, fill_texts, ramp, swatch
-from .words import BANDS, NOT_A_DEVICE
+from .state import Busy, PanelState
 
 PUMP_MS, REST_MS, READ_MS = 30, 350, 300
-ICONS = {
-    "info": qt.QStyle.SP_MessageBoxInformation,
-    "warning": qt.QStyle.SP_MessageBoxWarning,
-    "error": qt.QStyle.SP_MessageBoxCritical,
-}
 
 
 class PanelWindow:
@@ -28,10 +18,8 @@ class PanelWindow:
 
     def __init__(self, ui, logic):
         self.ui = ui
-        self._drawing, self._had_result, self.state = False, False, PanelState()
-        self._left_open = True, True
-        self._table = StyleTable(ui.stylesTable)
-        self._add_legends()
+        self._is_drawing, self.state = False, PanelState()
+        self._drawing = Drawing(ui)
         self.panel = Panel(logic, self)
         self._connect()
         self._pump, self._rest, self._read = qt.QTimer(), qt.QTimer(), qt.QTimer()
@@ -47,25 +35,15 @@ class PanelWindow:
     # -- Window, as the Panel knows it
 
     def show(self, state: PanelState) -> None:
-        self._drawing, self.state = True, state
+        self._is_drawing, self.state = True, state
         try:
-            self._show_message(state.message)
-            self._show_input(state)
-            self._show_consensus(state)
-            self._show_styles(state)
-            self._show_steer(state)
-            self._show_review(state)
-            self._show_advanced(state)
+            self._drawing.show(state)
+            self.ui.volumeSelector.setCurrentNode(self.panel.session.volume)
         finally:
-            self._drawing = False
-        self._open_steps(state.has_result)
+            self._is_drawing = False
 
     def show_busy(self, busy: Busy | None) -> None:
-        self.ui.busyFrame.visible = busy is not None
-        if busy is not None:
-            self.ui.busyLabel.text = busy.text
-            self.ui.progressBar.maximum = 0 if busy.percent is None else 100
-            self.ui.progressBar.value = busy.percent or 0
+        self._drawing.show_busy(busy)
 
     def open_editor(self, node) -> None:
         views.open_segment_editor(node, self.panel.session.volume)
@@ -148,7 +126,7 @@ class PanelWindow:
 
     def _by_person(self, call):
         """A slot for signals that are also sent when the panel itself changes a widget: then nothing is called."""
-        return lambda value: None if self._drawing else call(value)
+        return lambda value: None if self._is_drawing else call(value)
 
     def _start_timers(self) -> None:
         self._pump.setInterval(PUMP_MS)
@@ -164,8 +142,7 @@ class PanelWindow:
     # -- presses
 
     def _answer(self, which: int) -> None:
-        buttons = self.state.message.buttons
-        buttons[which].press()
+        self.state.message.buttons[which].press()
 
     def _compute_or_cancel(self) -> None:
         if self.state.busy:
@@ -174,8 +151,8 @@ class PanelWindow:
             self.panel.compute()
 
     def _row_ticked(self, row: int, _column: int) -> None:
-        if not self._drawing:
-            self.panel.tick_row(self.state.rows[row].name, self._table.ticked(row))
+        if not self._is_drawing:
+            self.panel.tick_row(self.state.rows[row].name, self._drawing.table.ticked(row))
 
     def _go_to(self, row: int) -> None:
         if 0 <= row < len(self.state.spots):
@@ -211,7 +188,7 @@ class PanelWindow:
         form = dialogs.FORMATS[self.ui.exportComboBox.currentIndex]
         reason = self.panel.review.unavailable(form)
         if reason:
-            self.panel.session.say(reason, "warning", self.panel.session.close_button())
+            self.panel.session.say(reason, "warning")
             return
         path = dialogs.ask_where(form, self.panel.session)
         if path is not None:
@@ -223,130 +200,3 @@ class PanelWindow:
 
         show_example()
         self.panel.read_scene()
-
-    # -- drawing
-
-    def _open_steps(self, has_result: bool) -> None:
-        """Steer and Review are closed while there is no result; with one, they are as the person left them."""
-        if has_result == self._had_result:
-            return
-        self._had_result = has_result
-        steps = self.ui.steerButton, self.ui.reviewButton
-        if not has_result:
-            self._left_open = tuple(not step.collapsed for step in steps)
-        for step, left_open in zip(steps, self._left_open):
-            step.collapsed = not (has_result and left_open)
-
-    def _show_message(self, message: Message | None) -> None:
-        ui = self.ui
-        ui.messageFrame.visible = message is not None
-        if message is None:
-            return
-        ui.messageIcon.pixmap = ui.messageFrame.style().standardIcon(ICONS[message.kind]).pixmap(24, 24)
-        ui.messageLabel.text = message.text
-        ui.messageLabel.toolTip = message.details
-        buttons = message.buttons or (self.panel.session.close_button(),)
-        ui.messageFirstButton.text = buttons[-1].text
-        ui.messageSecondButton.visible = len(buttons) > 1
-        if len(buttons) > 1:
-            ui.messageSecondButton.text = buttons[-2].text
-
-    def _show_input(self, state: PanelState) -> None:
-        ui = self.ui
-        ui.firstStartFrame.visible = not state.installed
-        ui.volumeSelector.setCurrentNode(self.panel.session.volume)
-        fill_choices(ui.modelComboBox, state.models, state.model)
-        ui.modelLabel.text = state.model_note
-        ui.modelLabel.visible = bool(state.model_note)
-        fill_choices(ui.lesionComboBox, state.lesions, state.lesion)
-        placing = self.panel.places.placing
-        ui.placePointButton.checked, ui.placeBoxButton.checked = placing == "point", placing == "box"
-        ui.placePointButton.enabled = ui.placeBoxButton.enabled = state.has_volume
-        ui.computeOnPlaceCheckBox.checked = state.compute_on_place
-
-    def _show_consensus(self, state: PanelState) -> None:
-        ui = self.ui
-        ui.samplesSpinBox.value = state.samples
-        ui.computeButton.text = _("Cancel") if state.busy else _("Compute")
-        ui.computeButton.enabled = state.busy or state.can_compute
-        ui.consensusResultFrame.visible = bool(state.consensus)
-        ui.consensusLabel.text = state.consensus
-        ui.bandsCheckBox.checked = ui.legendFrame.visible = state.bands_shown
-        ui.mapCheckBox.checked = state.map_on
-        ui.mapLegendFrame.visible = state.map_on
-        ui.warningsFrame.visible = bool(state.warnings)
-        ui.warningsLabel.text = "\n".join(state.warnings)
-
-    def _show_styles(self, state: PanelState) -> None:
-        ui = self.ui
-        self._table.show(state.rows)
-        ui.orderLabel.visible = bool(state.order_note)
-        ui.orderLabel.text = state.order_note
-        ui.allStylesButton.enabled = state.can_compute and not state.busy
-        ui.tableButton.enabled = state.has_table
-        ui.spotsFrame.visible = bool(state.spots)
-        fill_texts(ui.spotsList, [spot.text for spot in state.spots], lines=4)
-
-    def _show_steer(self, state: PanelState) -> None:
-        ui, steer = self.ui, state.steer
-        ui.steerFrame.enabled = state.can_compute and bool(steer.styles)
-        fill_choices(ui.firstStyleComboBox, steer.styles, steer.first)
-        fill_choices(ui.secondStyleComboBox, steer.styles, steer.second)
-        if not ui.steerSlider.sliderDown:
-            ui.steerSlider.value = round(100 * steer.position)
-        ui.steerValueLabel.text = f"{ui.steerSlider.value} %"
-        ui.promptComboBox.enabled = ui.promptButton.enabled = steer.prompt_allowed
-        self._show_suggestions(steer)
-        ui.understoodLabel.visible, ui.understoodLabel.text = bool(steer.understood), steer.understood
-        ui.problemLabel.visible, ui.problemLabel.text = bool(steer.problem), steer.problem
-        ui.previewLabel.text = steer.preview
-        ui.keepButton.enabled, ui.discardButton.enabled = steer.can_keep, steer.can_discard
-
-    def _show_suggestions(self, steer) -> None:
-        """The list behind the sentence; what is being typed stays."""
-        box = self.ui.promptComboBox
-        if tuple(box.itemText(n) for n in range(box.count)) != steer.suggestions:
-            typed = box.currentText or steer.prompt
-            box.clear()
-            box.addItems(list(steer.suggestions))
-            box.setEditText(typed)
-
-    def _show_review(self, state: PanelState) -> None:
-        ui = self.ui
-        chosen = self.ui.contourComboBox.currentIndex
-        known = [choice.key for choice in state.contours]
-        keep = known[chosen] if 0 <= chosen < len(known) else (known[0] if known else "")
-        fill_choices(ui.contourComboBox, state.contours, keep)
-        ui.reviewFrame.enabled = bool(state.contours)
-        ui.reviewLabel.visible, ui.reviewLabel.text = bool(state.review), state.review
-        ui.undoButton.enabled = bool(state.undo)
-        ui.undoButton.toolTip = state.undo
-
-    def _show_advanced(self, state: PanelState) -> None:
-        ui = self.ui
-        ui.blindCheckBox.checked = state.blind
-        ui.addModelButton.enabled = state.installed
-        ui.engineLabel.text = state.engine
-        fill_texts(ui.historyList, list(state.history))
-
-    def _add_legends(self) -> None:
-        """Colours beside their words, the map's title, scale and footer, the formats to write."""
-        layout = self.ui.legendFrame.layout()
-        for name, words in BANDS.items():
-            color, text = qt.QLabel(), qt.QLabel(words)
-            color.pixmap = swatch(BAND_COLORS[name])
-            text.toolTip = BAND_NAMES[name]
-            layout.addWidget(color)
-            layout.addWidget(text)
-        layout.addStretch(1)
-        self._add_map_legend()
-        self.ui.noticeLabel.text = NOT_A_DEVICE
-        self.ui.promptComboBox.lineEdit().placeholderText = _("Or say it: include the ground-glass halo")
-        icon = self.ui.warningsFrame.style().standardIcon(ICONS["warning"])
-        self.ui.warningsIcon.pixmap = icon.pixmap(20, 20)
-        self.ui.exportComboBox.addItems([dialogs.format_title(form) for form in dialogs.FORMATS])
-
-    def _add_map_legend(self) -> None:
-        self.ui.mapTitleLabel.text, self.ui.mapFooterLabel.text = TITLE, FOOTER
-        self.ui.mapRampLabel.pixmap = ramp(64, 12)
-        self.ui.mapLowLabel.text, self.ui.mapMiddleLabel.text, self.ui.mapHighLabel.text = LABELS.values()

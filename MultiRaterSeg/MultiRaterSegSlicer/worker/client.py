@@ -15,13 +15,11 @@ import numpy as np
 
 from MultiRaterSegLib import errors
 from MultiRaterSegLib.errors import Cancelled, MultiRaterSegError, WorkerError
-from MultiRaterSegLib.geometry import Volume
-from MultiRaterSegLib.region import Region
 from MultiRaterSegLib.worker.model_info import ModelInfo
 from MultiRaterSegLib.worker.protocol import VERSION
 
 from .process import Message, WorkerProcess, worker_command
-from .remote_lesion import RemoteLesion, Understood
+from .remote_lesion import Understood
 from .task import CANCELLED, Progress, Task
 
 POLL_S = 0.05
@@ -135,10 +133,6 @@ class WorkerClient:
         return self.hello.model(name)
 
     # -- requests ---------------------------------------------------------------------------------------------------
-
-    def lesion(self, part: Volume, region: Region, model: str | None = None, seed: int = 0) -> RemoteLesion:
-        """One place in one scan, for any number of styles. part: the voxels on `region.window`. Nothing is sent yet."""
-        return RemoteLesion(self, part, region, self.model(model), seed)
 
     def understand(self, sentence: str, model: str | None = None, done=None, failed=None) -> Task:
         """How a model reads a sentence: an Understood. Answered at once, also while the worker computes."""

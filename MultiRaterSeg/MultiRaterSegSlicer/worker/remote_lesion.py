@@ -60,11 +60,6 @@ class RemoteLesion:
         self.client, self.part, self.region, self.model, self.seed = client, part, region, model, seed
 
     @property
-    def slices(self) -> range:
-        """Indices of the scan's stored slices that can be previewed, along its axis `across`."""
-        return self.region.slices
-
-    @property
     def across(self) -> int:
         """Which axis of the scan (i = 0, j = 1, k = 2) runs across the slices."""
         return self.region.across
