@@ -9,7 +9,7 @@ from planted_models import FRAME, Planted, planted_slices
 
 from MultiRaterSegLib.calibration import auroc, binary_entropy, error_auroc
 from MultiRaterSegLib.checkpoint import Checkpoint
-from MultiRaterSegLib.errors import DataError
+from MultiRaterSegLib.errors import CheckpointError, DataError
 from MultiRaterSegLib.method import Expert
 from Training import compare
 from Training.corruptions import KINDS, corrupt
@@ -274,7 +274,12 @@ def run(monkeypatch, slices, tmp_path):
         method.sample = lambda encoded, noise, style=None: drawn.append(name) or original(encoded, noise, style)
         return Checkpoint(method.eval(), FRAME, {}, name, name * 2)
 
+    def find(name):
+        if name == "gone":
+            raise CheckpointError("No model 'gone'.")
+
     monkeypatch.setattr("MultiRaterSegLib.checkpoint.load_checkpoint", load)
+    monkeypatch.setattr("MultiRaterSegLib.checkpoint.find_model", find)
     planted_slices(tmp_path / "fold0.npz")
     settings = ["--data", tmp_path / "fold0.npz", "--samples", "4", "8", "--seeds", "0", "--expert-samples", "1"]
     settings += ["--every", "2", "--out", tmp_path / "out"]
@@ -349,6 +354,12 @@ def test_models_get_labels_and_two_may_not_share_one():
         compare.labelled(["runs/a", "other/a"])
     with pytest.raises(DataError, match="label"):
         compare.labelled(["runs/w=3"])
+
+
+def test_a_missing_model_is_told_before_any_is_evaluated(run, capsys):
+    code, drawn = run("perfect", "gone")
+    assert (code, drawn) == (2, [])
+    assert "No model 'gone'" in capsys.readouterr().err
 
 
 def test_an_unknown_reference_is_explained(run, capsys):
