@@ -42,7 +42,7 @@ class Prediction:
     @cached_property
     def volumes_ml(self) -> np.ndarray:
         """Volume of each sample in mL: float [S]."""
-        return self.samples.sum((1, 2, 3)) * self.grid.voxel_volume_ml
+        return np.array([np.count_nonzero(mask) for mask in self.samples]) * self.grid.voxel_volume_ml
 
     def labels(self, sample: int) -> np.ndarray:
         """One simulated reader's mask: bool [K, J, I]."""

@@ -41,6 +41,8 @@ class Session:
         return {**facts, "models": models, "default_model": "quick"}
 
     def answer(self, job):
+        if job.header["op"] in self.immediate:  # it was asked before there was a session
+            return self.immediate[job.header["op"]](job.header)
         wanted, style = job.header["lesion"], job.header["style"]
         if wanted["key"] not in self.lesions:
             if not job.arrays:

@@ -48,9 +48,22 @@ class Benchmark(Workflow):
         with self.bridge:
             self.first_start()
             for _ in range(rounds):
-                for part in (self.first_click, self.click, self.change_styles, self.slide, self.stop, self.write):
+                for part in self.parts:
                     self.watched(part)
                 self.memory_mb = max(self.memory_mb, peak_memory_mb(self.person.client.pid))
+
+    @property
+    def parts(self) -> tuple[Callable[[], None], ...]:
+        """In this order: the lesion of one is that of the next."""
+        return (
+            self.first_click,
+            self.click,
+            self.change_styles,
+            self.slide,
+            self.stop,
+            self.most_readers,
+            self.write,
+        )
 
     def watched(self, part: Callable[[], None]) -> None:
         with self.bridge.watchdog() as heartbeat:
@@ -117,10 +130,14 @@ class Benchmark(Workflow):
                 self.times["cancel"].append(time.perf_counter() - begun)
         self.person.ask_for(self.samples)
 
-    def write(self) -> None:
-        """A result once more, accepted and exported."""
+    def most_readers(self) -> None:
+        """The largest answer that a person can ask for."""
+        self.person.ask_for(MANY)
         self.person.press("computeButton")
         self.person.wait_for("consensus")
+        self.person.ask_for(self.samples)
+
+    def write(self) -> None:
         self.person.press("acceptButton")
         self.bridge.will_choose_file(self.folder / "lesion.seg.nrrd")
         self.person.press("exportButton")

@@ -7,9 +7,11 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import quick_worker
 import slicer
 from MultiRaterSegSlicer import examples, self_test
 from MultiRaterSegSlicer.install import installer
+from MultiRaterSegSlicer.worker import client as worker_client
 
 PROJECT = Path(__file__).resolve().parents[2]
 IN_SLICER = PROJECT / "MultiRaterSeg" / "Testing" / "Python" / "MultiRaterSegModuleTest.py"
@@ -70,6 +72,18 @@ def test_a_result_is_not_asked_for_where_the_packages_are_missing(sample_data, t
 def test_a_result_by_the_real_worker_passes_inside_slicer(sample_data, tests_in_slicer):
     result = outcome(tests_in_slicer, "test_a_result_by_the_worker")
     assert result.wasSuccessful(), result.failures + result.errors
+    assert not result.skipped
+
+
+def test_every_test_passes_inside_slicer_on_the_module_itself(bridge, tests_in_slicer, monkeypatch):
+    """With a worker that needs no torch."""
+    monkeypatch.setattr(worker_client, "worker_command", quick_worker.command)
+    module = bridge.load("MultiRaterSeg")
+    cases = unittest.TestLoader().loadTestsFromTestCase(tests_in_slicer), module.module.MultiRaterSegTest("runTest")
+    result = unittest.TestResult()
+    bridge.do(lambda: unittest.TestSuite(cases).run(result))
+    assert not result.errors + result.failures
+    assert result.testsRun == 6
     assert not result.skipped
 
 

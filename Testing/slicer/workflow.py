@@ -189,9 +189,9 @@ class Workflow:
         """kill -9 while it computes; a message, a button, and the scene as it was."""
         person = self.person
         person.ask_for(MANY)
+        before = everything_in(slicer.mrmlScene)
         person.press("computeButton")
         person.wait_until_it_computes()
-        before = everything_in(slicer.mrmlScene)
         with self.timed("lost worker is said"):
             os.kill(person.client.pid, signal.SIGKILL)
             person.wait(lambda: self.ui.messageFrame.visible)

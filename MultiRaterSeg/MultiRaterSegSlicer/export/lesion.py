@@ -13,7 +13,8 @@ from MultiRaterSegLib.errors import MultiRaterSegError, UnsupportedRequest, Volu
 from MultiRaterSegLib.io.dicom_seg import write_dicom_seg as write_with_library
 from MultiRaterSegLib.io.write import atomic_folder, moved_into_place
 
-from ..scene.lesion import CONSENSUS, SceneLesion
+from ..scene.lesion import SceneLesion
+from ..scene.record import CONSENSUS
 from ..scene.segments import remove_node
 from .dicom import collected, dicom_scan, segments_on
 from .report import report_of_lesion

@@ -2,7 +2,8 @@
 
 from MultiRaterSegLib.agreement import dice
 
-from ..scene.lesion import CONSENSUS, SceneLesion
+from ..scene.lesion import SceneLesion
+from ..scene.record import CONSENSUS
 from ..scene.review import MADE_FROM
 from ..scene.segments import is_as_we_left_it, mask_on, tag_of
 

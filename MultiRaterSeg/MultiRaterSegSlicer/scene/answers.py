@@ -8,9 +8,7 @@ from MultiRaterSegLib.segments import CONSENSUS_COLOR, band_segments, color_for,
 
 from .numbers import hex_of
 from .owned import drop_map, drop_owned, is_ours, put_map, put_owned, segmentation
-from .record import Record
-
-CONSENSUS = "consensus"
+from .record import CONSENSUS, Record
 
 
 def put_answer(lesion, name: str, prediction: Prediction) -> str:

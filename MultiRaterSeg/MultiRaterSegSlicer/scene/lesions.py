@@ -11,7 +11,8 @@ import slicer
 from ..nodes import points_from_node, roi_from_node
 from .folder import remove_empty_folder
 from .history import History
-from .lesion import Model, SceneLesion
+from .lesion import SceneLesion
+from .lesion_node import Model
 from .segments import contains
 
 MODULE = "MultiRaterSegLesion"

@@ -9,7 +9,7 @@ from MultiRaterSegLib import consensus
 from MultiRaterSegLib.agreement import dice, hd95_mm, volume_range
 from MultiRaterSegLib.prediction import Prediction
 
-from .record import Record
+from .record import CONSENSUS, Record
 from .review import review_of
 from .segments import is_as_we_left_it
 from .tables import Row
@@ -17,7 +17,7 @@ from .tables import Row
 
 def rows_of(lesion, records: Sequence[Record]) -> list[Row]:
     """A row for each answer; Dice and HD95 to the consensus where there is one."""
-    population = next((record.prediction for record in records if record.name == "consensus"), None)
+    population = next((record.prediction for record in records if record.name == CONSENSUS), None)
     return [_row(lesion, record, population) for record in records]
 
 

@@ -8,7 +8,8 @@ from MultiRaterSegLib.geometry import Grid
 from MultiRaterSegLib.prediction import Prediction
 from MultiRaterSegLib.segments import PREVIEW_COLOR, rgb, terminology_of
 
-from .lesion import Model, SceneLesion
+from .lesion import SceneLesion
+from .lesion_node import Model
 from .segments import new_segmentation, put_mask, remove_node, show_filled
 
 NAME, ID = "Preview (not kept)", "preview"

@@ -16,6 +16,7 @@ import numpy as np
 from MultiRaterSegLib.geometry import Grid
 from MultiRaterSegLib.prediction import Prediction
 
+CONSENSUS = "consensus"  # the name of one answer; any other is a style's
 KEPT = 32  # records of a few MB each that stay unpacked
 
 

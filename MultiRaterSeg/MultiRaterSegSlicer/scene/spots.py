@@ -10,7 +10,7 @@ from MultiRaterSegLib.prediction import Prediction
 from MultiRaterSegLib.spots import disputed_voxels, widest_gaps, worst_slices
 
 from .numbers import majority_of
-from .record import Record
+from .record import CONSENSUS, Record
 from .tables import fill_table
 
 
@@ -38,8 +38,8 @@ class SceneSpot(NamedTuple):
 
 def spots_of(records: Sequence[Record]) -> list[SceneSpot]:
     """Where two styles or more disagree, then where the samples of the consensus do; slices before spots, worst first."""
-    styles = [record.prediction for record in records if record.name != "consensus"]
-    population = [record.prediction for record in records if record.name == "consensus"]
+    styles = [record.prediction for record in records if record.name != CONSENSUS]
+    population = [record.prediction for record in records if record.name == CONSENSUS]
     found = []
     if len(styles) > 1:
         masks = np.stack([majority_of(style) for style in styles])

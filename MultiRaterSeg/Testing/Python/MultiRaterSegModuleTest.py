@@ -10,7 +10,7 @@ class MultiRaterSegModuleTest(unittest.TestCase):
     def setUp(self):
         slicer.mrmlScene.Clear(0)
 
-    def test_the_module_is_found_with_its_title_and_icon(self):
+    def test_the_module_is_found_with_its_title_and_category(self):
         module = slicer.modules.multiraterseg
         assert module.title == "MultiRaterSeg"
         assert "Segmentation" in module.categories
