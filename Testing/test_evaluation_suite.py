@@ -9,13 +9,13 @@ from planted_models import FRAME, Planted, planted_slices
 
 from MultiRaterSegLib.calibration import auroc, binary_entropy, error_auroc
 from MultiRaterSegLib.checkpoint import Checkpoint
-from MultiRaterSegLib.errors import DataError
+from MultiRaterSegLib.errors import CheckpointError, DataError
 from MultiRaterSegLib.method import Expert
 from Training import compare
-from Training.comparison import printed_sections
 from Training.corruptions import KINDS, corrupt
 from Training.data.slices import Slices
 from Training.evaluation import evaluate
+from Training.printed import printed_sections
 from Training.robustness import CLEAN, corrupted_planes, evaluate_conditions, losses
 from Training.slice_predictions import Sampling, experts_and_readers, predict_slices, reader_names
 from Training.slice_scores import by_entropy
@@ -274,7 +274,12 @@ def run(monkeypatch, slices, tmp_path):
         method.sample = lambda encoded, noise, style=None: drawn.append(name) or original(encoded, noise, style)
         return Checkpoint(method.eval(), FRAME, {}, name, name * 2)
 
+    def find(name):
+        if name == "gone":
+            raise CheckpointError("No model 'gone'.")
+
     monkeypatch.setattr("MultiRaterSegLib.checkpoint.load_checkpoint", load)
+    monkeypatch.setattr("MultiRaterSegLib.checkpoint.find_model", find)
     planted_slices(tmp_path / "fold0.npz")
     settings = ["--data", tmp_path / "fold0.npz", "--samples", "4", "8", "--seeds", "0", "--expert-samples", "1"]
     settings += ["--every", "2", "--out", tmp_path / "out"]
@@ -292,11 +297,21 @@ def test_comparison_holds_every_model_its_differences_and_what_papers_print(run,
         "Robustness",
         "majority mask",
         "by size",
+        "Readers among themselves",
+        "distinct pairs",
+        "by readers who marked it",
+        "by correctness",
     ):
         assert heading in text
     assert "Context only, not comparable" in text
     assert "| Harmonizer | 50 | 0.1048 | 91.81 | 92.28 | 91.94 |" in text
     assert "NPC" not in text
+    share = text.split("loss of consensus Dice over that of sure")[1].split("| perfect |")[1].split("|")[2]
+    lost = {}
+    for model in ("perfect", "sure"):
+        found = json.loads((tmp_path / "out" / model / "table.json").read_text())["robustness"]["losses"]
+        lost[model] = found["noise 0.25"]["dice"]["value"]
+    assert float(share.split()[0]) == pytest.approx(lost["perfect"] / lost["sure"], abs=1e-3)
     with (tmp_path / "out" / "compare.csv").open() as file:
         rows = {(row["model"], row["group"], row["metric"]): row for row in csv.DictReader(file)}
     tables = {m: json.loads((tmp_path / "out" / m / "table.json").read_text()) for m in ("perfect", "sure", "empty")}
@@ -339,6 +354,12 @@ def test_models_get_labels_and_two_may_not_share_one():
         compare.labelled(["runs/a", "other/a"])
     with pytest.raises(DataError, match="label"):
         compare.labelled(["runs/w=3"])
+
+
+def test_a_missing_model_is_told_before_any_is_evaluated(run, capsys):
+    code, drawn = run("perfect", "gone")
+    assert (code, drawn) == (2, [])
+    assert "No model 'gone'" in capsys.readouterr().err
 
 
 def test_an_unknown_reference_is_explained(run, capsys):

@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> str:
     """Evaluates what is not there yet, writes the comparison and returns its Markdown."""
-    from MultiRaterSegLib.checkpoint import load_checkpoint  # after --help: these import torch
+    from MultiRaterSegLib.checkpoint import find_model, load_checkpoint  # after --help: these import torch
     from MultiRaterSegLib.predictor import choose_device
     from Training.comparison import comparison_markdown, write_comparison_csv
     from Training.comparison_plot import plot_comparison
@@ -50,6 +50,8 @@ def run(options: argparse.Namespace) -> str:
     reference = options.reference or next(iter(models))
     if reference not in models:
         raise DataError(f"--reference '{reference}' is not among the models: {', '.join(models)}.")
+    for model in models.values():
+        find_model(model)  # a missing one is told now, not after hours
     task = load_task(options)
     entries, shown, trained_on = [], [], {}
     for label, model in models.items():

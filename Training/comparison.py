@@ -1,18 +1,18 @@
 """Several models on the same slices, side by side: the tables of compare.py."""
 
 import csv
-import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from .bootstrap import Estimate, mean_estimate
+from .bootstrap import Estimate, mean_estimate, ratio_estimate
 from .evaluation import Evaluation
 from .markdown_table import cell, table
+from .printed import printed_sections
 from .report import CALIBRATION, CONVENTIONS, SETS, Estimates, estimate_table
 from .robustness import CLEAN, losses
+from .slice_scores import CORRECTNESS
 
-PRINTED = Path(__file__).parent / "printed.toml"
 BASELINES = ("majority mask", "random reader")
 
 STYLES = {
@@ -59,6 +59,8 @@ def comparison_markdown(entries: list[Entry], reference: Entry, record: dict, da
     first = entries[0].evaluation
     figures = {entry.label: entry.figures for entry in entries}
     patients = len(set(first.patient.tolist()))
+    readers = first.figures[first.largest]["entropy"].shape[1] - 1
+    among = entries[0].figures["readers"]
     warnings = [
         f"**Not a test for {label}: it was trained on patients of {', '.join(seen)}.**\n"
         for label, seen in record["trained_on"].items()
@@ -72,13 +74,25 @@ def comparison_markdown(entries: list[Entry], reference: Entry, record: dict, da
         "patients. Dice and HM-IoU are in percent where two decimals are shown. Compare two models by the paired "
         "differences below, not by whether two intervals overlap.",
         "",
+        f"Readers among themselves: Dice {cell(among['dice'], True)}, IoU {cell(among['iou'], True)}, "
+        f"diversity {cell(among['diversity'])}.",
+        "",
         *_sets(entries, figures),
-        *_curves(figures),
+        *_curves(figures, "curve", "GED by number of samples", "With all pairs, more samples lower GED by themselves."),
+        *_curves(
+            figures,
+            "unbiased curve",
+            "GED by number of samples, distinct pairs",
+            "Unbiased for independent samples; may be negative.",
+        ),
         *_styles(figures),
         *_readers(figures),
         *_calibration(entries, figures),
+        *_uncertainty(entries, "entropy", [f"{k} of {readers}" for k in range(readers + 1)], "readers who marked it"),
+        *_uncertainty(entries, "correctness", list(CORRECTNESS), "correctness, where readers are unanimous"),
         *_sizes(entries),
         *_robustness(entries),
+        *_relative_losses(entries, reference),
         *_cost(entries),
         *_differences(entries, reference),
         *(printed_sections(data) if data else []),
@@ -94,10 +108,10 @@ def _sets(entries: list[Entry], figures: dict[str, Estimates]) -> list[str]:
     return estimate_table(f"Sets of {group}", SETS, list(rows), rows)
 
 
-def _curves(figures: dict[str, Estimates]) -> list[str]:
-    counts = list(next(iter(figures.values()))["curve"])
-    rows = [[label, *(cell(found["curve"][n]) for n in counts)] for label, found in figures.items()]
-    return table("GED by number of samples", [["", *counts], *rows])
+def _curves(figures: dict[str, Estimates], name: str, title: str, note: str) -> list[str]:
+    counts = list(next(iter(figures.values()))[name])
+    rows = [[label, *(cell(found[name][n]) for n in counts)] for label, found in figures.items()]
+    return table(title, [["", *counts], *rows], note)
 
 
 def _styles(figures: dict[str, Estimates]) -> list[str]:
@@ -127,6 +141,12 @@ def _calibration(entries: list[Entry], figures: dict[str, Estimates]) -> list[st
     return estimate_table(f"Calibration and uncertainty of {group}", CALIBRATION, list(rows), rows)
 
 
+def _uncertainty(entries: list[Entry], figure: str, kinds: list[str], title: str) -> list[str]:
+    """Mean entropy of the samples' share on each kind of pixel."""
+    rows = [[entry.label, *(cell(e) for e in entry.evaluation.entropy_estimates(figure))] for entry in entries]
+    return table(f"Mean entropy (bits) of pixels near the lesion, by {title}", [["", *kinds], *rows])
+
+
 def _sizes(entries: list[Entry]) -> list[str]:
     """Dice of the consensus with most readers, in three groups of slices by size."""
     groups = entries[0].evaluation.by_size()
@@ -148,6 +168,22 @@ def _robustness(entries: list[Entry]) -> list[str]:
                 rows.append([entry.label, cell(entry.worse[CLEAN][measure], True), *lost])
         lines += table(f"Robustness: Dice of {title}, and what it loses (paired)", rows)
     return lines
+
+
+def _relative_losses(entries: list[Entry], reference: Entry) -> list[str]:
+    """Each model's loss of Dice as a share of the reference's, on the same slices."""
+    if reference.robustness is None:
+        return []
+    conditions = [name for name in reference.worse if name != CLEAN]
+    theirs, patient = reference.robustness.figures, reference.robustness.patient
+    rows = [["", *conditions]]
+    for entry in entries:
+        if entry is not reference and entry.robustness is not None:
+            mine = entry.robustness.figures
+            lost = [[f[CLEAN]["dice"] - f[name]["dice"] for f in (mine, theirs)] for name in conditions]
+            rows.append([entry.label, *(cell(ratio_estimate(*pair, patient)) for pair in lost)])
+    note = f"1: as much as {reference.label}. Of no use where {reference.label} loses next to nothing."
+    return table(f"Robustness: loss of consensus Dice over that of {reference.label}", rows, note)
 
 
 def _conditions(entries: list[Entry]) -> list[str]:
@@ -190,21 +226,6 @@ def _differences(entries: list[Entry], reference: Entry) -> list[str]:
 def _difference(estimate: Estimate | None, percent: bool) -> str:
     text = cell(estimate, percent, signed=True)
     return f"**{text}**" if estimate is not None and estimate.low * estimate.high > 0 else text
-
-
-def printed_sections(data: str) -> list[str]:
-    """What the papers print for this data set, each table with its source."""
-    tree = tomllib.loads(PRINTED.read_text())
-    lines = []
-    for printed in tree["sets"]:
-        if printed["data"] == data:
-            rows = [
-                ["", *printed["columns"]],
-                *([str(value) if value != "" else "–" for value in row] for row in printed["rows"]),
-            ]
-            note = "Context only, not comparable: other crops and folds, matched Dice. " + printed.get("note", "")
-            lines += table(f"Printed: {tree['sources'][printed['source']]}", rows, note.strip())
-    return lines
 
 
 def write_comparison_csv(path: Path, entries: list[Entry], reference: Entry) -> None:

@@ -22,7 +22,9 @@ def evaluation_options(**texts) -> argparse.ArgumentParser:
     data.add_argument("--root", type=Path, help="where the data set lies (default: the bundled one; the recipe's own)")
     data.add_argument("--folds", type=int, nargs="+", default=[], metavar="N")
     data.add_argument("--subset", choices=("all", "four", "large"), default="four", help="see docs/metrics.md")
-    data.add_argument("--every", type=positive, default=1, metavar="K", help="only every K-th slice, for slow models")
+    data.add_argument(
+        "--every", type=positive, default=1, metavar="K", help="only every K-th slice (nodule: acquisition)"
+    )
     draw = parser.add_argument_group("sampling")
     draw.add_argument(
         "--samples", type=positive, nargs="+", default=[10, 30, 50], metavar="N", help="sizes of sample sets"

@@ -45,7 +45,7 @@ def load_task(options: argparse.Namespace) -> Task:
     if acquired and (options.data_set != "simulated" or len(options.robustness) > 1):
         raise DataError("--robustness acquisition needs --data-set simulated, and no other kind beside it.")
     root = options.root or BUNDLED
-    acquisitions = simulate_acquisitions(root, tuple(options.folds)) if acquired else {}
+    acquisitions = simulate_acquisitions(root, tuple(options.folds), options.every) if acquired else {}
     if acquired and options.clean_scanner not in acquisitions:
         raise DataError(f"There is no scanner '{options.clean_scanner}'. Scanners: {', '.join(acquisitions)}.")
     recipe = load_recipe(options.validation_of) if options.validation_of else None
@@ -53,15 +53,16 @@ def load_task(options: argparse.Namespace) -> Task:
         slices = acquisitions[options.clean_scanner]
     else:
         slices = validation_slices(recipe, options.root) if recipe else _load(options, root)
-    rows = slices.subset(options.subset)[:: options.every]
+    rows = slices.subset(options.subset)[:: 1 if acquired else options.every]
     conditions: dict[str, Planes] = {}
     if acquired:
         conditions = acquired_planes(acquisitions, options.clean_scanner)
     elif options.robustness:
         conditions = corrupted_planes(slices, rows, options.robustness)
+    thinned = "nodule" if acquired else "slice"
     record = {
         "data": [f"validation patients of {recipe.name}"] if recipe else data_names(options),
-        "subset": options.subset + (f", every {options.every}. slice" if options.every > 1 else ""),
+        "subset": options.subset + (f", every {options.every}. {thinned}" if options.every > 1 else ""),
         "sizes": options.samples,
         "seeds": options.seeds,
         "expert_samples": options.expert_samples,

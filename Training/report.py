@@ -23,7 +23,8 @@ CONVENTIONS = {
     "ged": "1 - IoU, all pairs (a mask with itself too), no square root, two empty masks at distance 0",
     "ged_dice": "the same with 1 - Dice (AmbiguousTextDiff, TDG-DiffDPO)",
     "ged_both_empty_far": "the same with 1 - IoU and two empty masks at distance 1 (code of D-Persona and DiffOSeg)",
-    "unbiased ged": "1 - IoU, distinct pairs only; may be negative",
+    "unbiased ged": "1 - IoU, distinct pairs only; may be negative. Unbiased for independent samples; where a method spreads "
+    "its samples evenly (ProSona), few of them differ more than many do, so it rises with their number",
     "dice_soft": "mean of binary samples and of readers, both > .1 .3 .5 .7 .9",
     "dice_max": "mean over readers of the best sample",
     "dice_match": "one sample for each reader, Hungarian",

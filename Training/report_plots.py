@@ -57,9 +57,7 @@ def plot_ged_by_samples(axes: Axes, evaluation: Evaluation) -> None:
     unbiased = evaluation.figures["unbiased curve"]
     distinct = sorted(int(n) for n in unbiased)
     values = [mean_estimate(unbiased[str(n)], evaluation.patient).value for n in distinct]
-    axes.plot(
-        distinct, values, "o:", color=MODEL, markersize=3, linewidth=1.2, label="model, distinct pairs (unbiased)"
-    )
+    axes.plot(distinct, values, "o:", color=MODEL, markersize=3, linewidth=1.2, label="model, distinct pairs")
     for group, colour in (("majority mask", MAJORITY), ("random reader", READERS)):
         value = mean_estimate(evaluation.figures[group]["ged"], evaluation.patient).value
         axes.axhline(value, color=colour, linestyle="--", linewidth=1.2, label=f"{group}, repeated ({value:.3f})")

@@ -39,9 +39,10 @@ def load_simulated(
     )
 
 
-def simulate_acquisitions(root: Path, folds: tuple[int, ...], nodules: int | None = None) -> dict[str, Slices]:
-    """{scanner: slices}: the same nodules, anatomy and outlines as each scanner would show them, row by row alike."""
-    outlined = _outlined(root, folds)[:nodules]
+def simulate_acquisitions(root: Path, folds: tuple[int, ...], every: int = 1) -> dict[str, Slices]:
+    """{scanner: slices}: the same nodules, anatomy and outlines as each scanner would show them, row by row alike.
+    every: only every so many-th nodule. Takes about 0.1 s a slice for all scanners."""
+    outlined = _outlined(root, folds)[::every]
     return {
         scanner: Slices.concatenate([simulate_nodule(nodule, scanner=scanner) for nodule in outlined])
         for scanner in track(SCANNERS, "Simulating CT", transient=True)
