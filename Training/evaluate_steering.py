@@ -1,6 +1,7 @@
 """Does the contour follow the words? Sentences in opposite pairs, and the slider between two reader styles.
 
     python Training/evaluate_steering.py prosona_compact --data fold2.npz --pairs Testing/data/prompt_pairs.toml
+    python Training/evaluate_steering.py runs/mine --validation-of prosona_compact --pairs Testing/data/prompt_pairs.toml
 
 Each pair asks for less and for more of one property; on every slice the contour's measured property must move in the
 right direction (standing still counts as wrong, and so does a sentence that is refused). Extent is the area, rim the
@@ -23,7 +24,10 @@ from MultiRaterSegLib.errors import MultiRaterSegError
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="a model by name, a .safetensors file or a run folder")
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="prepared .npz files")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--data", type=Path, nargs="+", metavar="FILE", help="prepared .npz files")
+    where.add_argument("--validation-of", metavar="RECIPE", help="or the inner validation patients of a recipe")
+    parser.add_argument("--root", type=Path, help="where the recipe's data lie (default: as it says)")
     parser.add_argument("--pairs", type=Path, required=True, help="TOML with [[pair]] property, less, more")
     parser.add_argument("--subset", default="four", choices=["all", "four", "large"])
     parser.add_argument("--every", type=int, default=1, help="use every n-th slice")
@@ -42,16 +46,22 @@ def run(options: argparse.Namespace) -> str:
     """Measures, writes the two files and returns the text."""
     from MultiRaterSegLib.checkpoint import load_checkpoint
     from Training.data.lidc_slices import LidcSlices
+    from Training.evaluation_run import validation_slices
+    from Training.recipe import load_recipe
     from Training.steering import measure_pairs, measure_slider
 
     checkpoint = load_checkpoint(options.model)
-    slices = LidcSlices.load(options.data)
+    if options.validation_of:
+        slices = validation_slices(load_recipe(options.validation_of), options.root)
+        data = [f"validation patients of {options.validation_of}"]
+    else:
+        slices, data = LidcSlices.load(options.data), [path.name for path in options.data]
     rows = slices.subset(options.subset)[:: options.every]
     pairs = tomllib.loads(options.pairs.read_text())["pair"]
     result = {
         "model": checkpoint.name,
         "model_sha256": checkpoint.sha256,
-        "data": [path.name for path in options.data],
+        "data": data,
         "subset": options.subset,
         "slices": len(rows),
         "pairs": measure_pairs(checkpoint, slices, rows, pairs, options.samples),
