@@ -6,7 +6,7 @@ import torch
 
 from MultiRaterSegLib.checkpoint import save_checkpoint
 from MultiRaterSegLib.frame import Frame
-from MultiRaterSegLib.method import Batch, Method
+from MultiRaterSegLib.method import Batch, Method, Stage
 from MultiRaterSegLib.methods import METHODS
 from Training.data.lidc_slices import EXPERTS
 
@@ -43,6 +43,20 @@ def tiny_method(name: str = "prosona", seed: int = 0) -> Method:
     method = kind(kind.Config(**TINY_CONFIG.get(name, {})), 1, ("background", "nodule"), EXPERTS)
     method.stages()[-1].loss(tiny_batch())  # fills what training computes once, such as the experts' embeddings
     return method.eval()
+
+
+def share_of_loss_left(stage: Stage, batch: Batch, steps: int, learning_rate: float) -> float:
+    """Trains a stage on one batch; the sum of its last five losses over that of its first five."""
+    optimizer = torch.optim.Adam(stage.parameters(), learning_rate)
+    losses = []
+    for step in range(steps):
+        torch.manual_seed(step)
+        loss = stage.loss(batch)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return sum(losses[-5:]) / sum(losses[:5])
 
 
 def tiny_batch(size: int = 32, images: int = 3, seed: int = 0) -> Batch:

@@ -16,25 +16,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from MultiRaterSegLib.errors import DataError, MultiRaterSegError
-from Training.evaluation_options import REMINDER, check, evaluation_options, looks_at_test_fold
+from MultiRaterSegLib.errors import DataError
+from Training.evaluation_options import evaluation_options, run_command
 
 CONTEXT = {"lidc": "LIDC-IDRI", "npc": "NPC-170", "none": None}
 TIMED_SLICES, TIMED_SAMPLES = 5, 10
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    check(parser, options)
-    if looks_at_test_fold(options):
-        print(REMINDER)
-    try:
-        print(run(options))
-    except MultiRaterSegError as error:
-        print(f"compare.py: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command("compare.py", _parser(), run, arguments)
 
 
 def run(options: argparse.Namespace) -> str:

@@ -17,22 +17,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from MultiRaterSegLib.errors import DataError, MultiRaterSegError
-from Training.evaluation_options import REMINDER, check, evaluation_options, looks_at_test_fold
+from MultiRaterSegLib.errors import DataError
+from Training.evaluation_options import evaluation_options, run_command
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    check(parser, options)
-    if looks_at_test_fold(options):
-        print(REMINDER)
-    try:
-        print(run(options))
-    except MultiRaterSegError as error:
-        print(f"evaluate.py: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command("evaluate.py", _parser(), run, arguments)
 
 
 def run(options: argparse.Namespace) -> str:

@@ -1,7 +1,11 @@
 """Command-line options of evaluate.py and compare.py: which slices, how many samples, which conditions."""
 
 import argparse
+import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from MultiRaterSegLib.errors import MultiRaterSegError
 
 KINDS = ("noise", "blur", "gamma", "acquisition")
 TEST_FOLD = 3
@@ -62,6 +66,20 @@ def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
         )
     if options.data_set and not options.folds:
         parser.error("--data-set needs --folds N ...")
+
+
+def run_command(name: str, parser: argparse.ArgumentParser, run: Callable, arguments: list[str] | None) -> int:
+    """Parses, runs and prints what `run(options)` returns; an error of the library becomes a sentence and code 2."""
+    options = parser.parse_args(arguments)
+    check(parser, options)
+    if looks_at_test_fold(options):
+        print(REMINDER)
+    try:
+        print(run(options))
+    except MultiRaterSegError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def looks_at_test_fold(options: argparse.Namespace) -> bool:
