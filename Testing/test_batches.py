@@ -8,7 +8,15 @@ from phantom import write_phantom
 from MultiRaterSegLib.frame import Frame
 from MultiRaterSegLib.geometry import Grid
 from MultiRaterSegLib.resample import resample
-from Training.data.batches import Augmentation, BatchSource, Mixture, expert_targets, to_frame
+from Training.corruptions import add_noise
+from Training.data.batches import (
+    Augmentation,
+    BatchSource,
+    Mixture,
+    add_heavy_noise,
+    expert_targets,
+    to_frame,
+)
 from Training.data.lidc_slices import EXPERTS, LidcSlices, load_lidc_slices
 from Training.data.negatives import remove_lesion
 
@@ -40,6 +48,32 @@ def test_masks_follow_the_image_through_every_augmentation(slices):
     for image, masks in zip(batch.image[:, 0], batch.masks):
         inside, outside = masks.amin(0) > 0, masks.amax(0) == 0
         assert image[inside].mean() > image[outside].mean() + 0.3
+
+
+def test_heavy_noise_changes_the_images_that_it_is_drawn_for_and_nothing_else(slices):
+    def batch(chance: float):
+        augmentation = Augmentation(heavy_noise=chance)
+        return BatchSource(slices, Frame(), EXPERTS, 200, 16, 0, augmentation).batch(3)
+
+    usual, some, every = batch(0.0), batch(0.25), batch(1.0)
+    touched = (some.image != usual.image).flatten(1).any(1)
+    assert 0.15 < touched.float().mean() < 0.35
+    assert (every.image != usual.image).flatten(1).any(1).all()
+    for noisy in (some, every):
+        assert torch.equal(noisy.masks, usual.masks)
+        assert torch.equal(noisy.ids, usual.ids)
+
+
+def test_heavy_noise_is_that_of_the_evaluation_from_none_to_its_worst():
+    gray = torch.full((300, 2, 32, 32), 0.5)
+    noisy = add_heavy_noise(gray, 1.0, np.random.default_rng(0))
+    worst = add_noise(gray[:1].numpy(), np.random.default_rng(0), 0.25).clip(0, 1).std()
+    spread = noisy.flatten(1).std(1)
+    assert spread.min() < 0.01
+    assert 0.95 * worst < spread.max() < 1.05 * worst
+    assert abs(spread.median() - 0.125) < 0.02
+    assert noisy.min() == 0
+    assert noisy.max() == 1
 
 
 def test_an_unaugmented_slice_equals_the_line_that_volumes_take(slices):

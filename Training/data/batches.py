@@ -21,12 +21,16 @@ from MultiRaterSegLib.method import Batch, Expert
 from .negatives import remove_lesion
 from .slices import Slices
 
+HEAVIEST_NOISE = 0.25
+"""Standard deviation; the displayed range is 1."""
+
 
 @dataclass(frozen=True)
 class Augmentation:
     """shift_mm: largest offset of the lesion from the window's centre, along each axis. rotate: any
     angle and both flips. scale: largest relative change of size. window: chance of a random display window. contrast,
-    brightness, gamma, noise, blur_px: largest change of each."""
+    brightness, gamma, noise, blur_px: largest change of each. heavy_noise: chance of an acquisition far noisier than
+    `noise` allows (see `add_heavy_noise`); the rest of a batch does not depend on it."""
 
     shift_mm: float = 15.0
     rotate: bool = True
@@ -37,6 +41,7 @@ class Augmentation:
     gamma: float = 0.3
     noise: float = 0.05
     blur_px: float = 0.7
+    heavy_noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class BatchSource:
     mixture: Mixture = Mixture()
 
     def batch(self, step: int) -> Batch:
-        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, step, 0xBA7C])))
+        rng = self._random(step, 0xBA7C)
         rows, negative = self._draw_rows(rng)
         image = self.slices.planes(rows)
         masks = self._masks(rows, rng)
@@ -72,11 +77,15 @@ class BatchSource:
             image[i] = remove_lesion(image[i], masks[i].any(0), rng)
             masks[i] = False
         image = normalize_as_displayed(torch.from_numpy(image), self.frame, self.augmentation.window, rng)
+        image = add_heavy_noise(image, self.augmentation.heavy_noise, self._random(step, 0x9015E))
         affine = self._affine(rng, rows, off_lesion)
         image, masks = to_frame(image, torch.from_numpy(masks.astype(np.float32)), affine, self.window)
         masks = (masks > 0.5).float()
         image = augment_intensity(image, self.augmentation, rng)
         return Batch(image, masks, expert_targets(self.slices, rows, self.experts), torch.from_numpy(rows))
+
+    def _random(self, step: int, purpose: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, step, purpose])))
 
     def _draw_rows(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Rows, and which of them become negatives. Of slices that some outlined, those of lesions that more raters saw
@@ -152,6 +161,21 @@ def normalize_as_displayed(image: Tensor, frame: Frame, chance: float, rng: np.r
     floor, ceiling = torch.from_numpy(cut.astype(np.float32)).view(n, 2, 1, 1, 1).unbind(1)
     span = high - low
     return frame.normalize(image.clamp(low + floor * span, high - ceiling * span)).view(shape)
+
+
+def add_heavy_noise(image: Tensor, chance: float, rng: np.random.Generator) -> Tensor:
+    """Normalised crops [B, C, H, W], some of them with Gaussian noise of a standard deviation between 0 and a quarter
+    of what is displayed (0..1), cut to that range: the noise of `Training.corruptions`. It belongs in native pixels,
+    before the window is interpolated, which smooths it as in use."""
+    chosen = torch.from_numpy(rng.random(len(image)) < chance)
+    if not chosen.any():
+        return image
+    crops = image[chosen]
+    sigma = torch.from_numpy(rng.uniform(0, HEAVIEST_NOISE, (len(crops), 1, 1, 1)).astype(np.float32))
+    grain = torch.from_numpy(rng.standard_normal(tuple(crops.shape), np.float32))
+    noisy = image.clone()
+    noisy[chosen] = (crops + sigma * grain).clamp(0, 1)
+    return noisy
 
 
 def augment_intensity(image: Tensor, a: Augmentation, rng: np.random.Generator) -> Tensor:
