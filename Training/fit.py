@@ -46,6 +46,7 @@ def train(
     info = {
         "modality": data.modality,
         "trained_for": data.description,
+        "sequences": data.sequences,
         "recipe": dataclasses.asdict(recipe),
         "patients": {"training": training.patients, "validation": validation.patients},
         "started_from": started_from,
