@@ -15,6 +15,7 @@ from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.frame import Frame
 from MultiRaterSegLib.geometry import Grid
 from MultiRaterSegLib.io import write_scalar_volume
+from MultiRaterSegLib.model_file import read_info
 from Training import evaluate, train
 from Training.data import DATASETS
 from Training.data.batches import BatchSource
@@ -360,6 +361,9 @@ def test_a_radiologist_of_npc_outlines_a_new_examination_of_three_sequences(reci
     assert evaluate.main([str(value) for value in (run, *data, *drawn)]) == 0, capsys.readouterr().err
     figures = json.loads((tmp_path / "table" / "table.json").read_text())["figures"]["experts"]
     assert {f"matched_a{n}" for n in (1, 2, 3, 4)} <= set(figures)
+    said = read_info(run / "best.safetensors")
+    assert said["recipe"]["data"]["name"] == "npc_170"
+    assert str(npc) not in json.dumps(said)  # folders of whoever trained it
 
     first, second, third = examination(npc, tmp_path)
     place = ["--at=-35,-35,4", "--samples", "2", "--model", str(run), "--experts", "A3"]
