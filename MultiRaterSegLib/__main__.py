@@ -88,6 +88,13 @@ def _add_segment(commands) -> None:
         help="a point in the lesion, mm, or a point list of 3D Slicer (.mrk.json); several give OUT_DIR/L1, L2, ...",
     )
     place.add_argument("--roi", metavar="FILE", help="a box around the lesion instead (.mrk.json, or min_ras/max_ras)")
+    parser.add_argument(
+        "--channel",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a further image, after INPUT and in the model's order, for a model that reads several; may be repeated",
+    )
     parser.add_argument("--series", metavar="N|UID", help="which series of a DICOM folder with several")
     _add_request(parser)
     parser.add_argument("--experts", default="all", metavar="all|none|NAME,...", help="reader styles (default: all)")

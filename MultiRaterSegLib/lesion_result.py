@@ -66,14 +66,25 @@ class LesionResult:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the person should not take at face value, each sentence once: on the file, on everything, on some styles
-        (named, unless the consensus has it too), on the order of the styles."""
+        (named, unless the consensus has it too), on outlines of several models, on the order of the styles."""
         found: dict[str, list[str]] = {warning: [] for warning in self.consensus.warnings}
         for style in self.styles.values():
             for warning in style.warnings:
                 if warning not in self.consensus.warnings:
                     found.setdefault(warning, []).append(style.title)
         named = (f"{', '.join(titles)}: {warning}" if titles else warning for warning, titles in found.items())
-        return (*self.volume.context.get("notes", ()), *named, *self.order_warnings)
+        return (*self.volume.context.get("notes", ()), *named, *self._model_warnings, *self.order_warnings)
+
+    @property
+    def _model_warnings(self) -> tuple[str, ...]:
+        """A sentence where the outlines are not of one model: then they differ for more than one reason."""
+        made: dict[str, list[str]] = {}
+        for outline in self.outlines.values():
+            made.setdefault(outline.provenance.get("model", ""), []).append(outline.title)
+        if len(made) < 2:
+            return ()
+        by_model = "; ".join(f"{model}: {', '.join(titles)}" for model, titles in made.items())
+        return (f"These outlines come from different models, which differ too ({by_model}).",)
 
     @property
     def order_warnings(self) -> tuple[str, ...]:

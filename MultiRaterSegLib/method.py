@@ -97,11 +97,11 @@ class Method(nn.Module, ABC):
 
     def prompt_style(self, encoded: Any, prompt: str) -> Style:
         """The style a sentence describes. Raises UnsupportedRequest for text that it cannot map."""
-        raise UnsupportedRequest(f"{self.title} cannot follow a prompt. {self._known_experts()}")
+        raise self._cannot_follow()
 
     def understand(self, prompt: str) -> Any:
         """How a sentence is read: an object with `.summary()` and `.notes`. Raises UnsupportedRequest as prompt_style."""
-        raise UnsupportedRequest(f"{self.title} cannot follow a prompt.")
+        raise self._cannot_follow()
 
     def interpolate(self, a: Style, b: Style, t: float) -> Style:
         """Between two styles: t = 0 is exactly a, t = 1 exactly b."""
@@ -113,6 +113,9 @@ class Method(nn.Module, ABC):
         if name.lower() not in [n.lower() for n in names]:
             raise UnsupportedRequest(f"{self.title} knows no expert '{name}'. {self._known_experts()}")
         return [n.lower() for n in names].index(name.lower())
+
+    def _cannot_follow(self) -> UnsupportedRequest:
+        return UnsupportedRequest(f"{self.title} cannot follow a prompt. {self._known_experts()}")
 
     def _known_experts(self) -> str:
         if not self.experts:

@@ -21,7 +21,7 @@ from .noise import Noise
 from .prediction import Prediction
 from .region import Place, Region
 from .resample import resample
-from .suitability import modality_warnings
+from .suitability import check_channels, modality_warnings
 
 DEFAULT_MODEL = "prosona_compact"
 
@@ -67,10 +67,8 @@ class VolumePredictor:
 
         Raises GeometryError when the place is outside the scan, UnsupportedRequest when the channels do not fit.
         """
-        if volume.voxels.shape[0] != self.method.channels:
-            raise UnsupportedRequest(
-                f"'{volume.source}' has {volume.voxels.shape[0]} channels; {self.checkpoint.name} reads {self.method.channels}."
-            )
+        advice = "Give the others with --channel, in this order."
+        check_channels(volume, self.checkpoint.name, self.method.channels, self.checkpoint.info, advice)
         scan = scan or volume.grid
         region = Region.around(Place.of(scan, at, box, volume.source), scan, self.frame)
         return Lesion(self, volume, region, seed, progress)

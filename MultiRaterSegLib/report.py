@@ -66,6 +66,7 @@ class Outline(BaseModel):
     diameter_slice: int | None
     dice_to_consensus: float | None
     hd95_to_consensus_mm: float | None
+    model: str
     request: dict
     review: Review | None = None
 
@@ -182,7 +183,7 @@ def _row(report: Report, outline: Outline) -> dict:
         "understood_as": outline.request.get("understood", ""),
         **_review_cells(outline.review),
         "scan": report.scan.source,
-        "model": report.provenance["model"],
+        "model": outline.model,
         "notice": report.notice,
     }
 
@@ -222,6 +223,7 @@ def _outline(result: LesionResult, name: str, masks: dict[str, np.ndarray], revi
         diameter_slice=size.slice_number if size else None,
         dice_to_consensus=to_consensus[0],
         hd95_to_consensus_mm=to_consensus[1],
+        model=prediction.provenance["model"],
         request=_request(prediction),
         review=review,
     )

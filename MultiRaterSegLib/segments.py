@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import cycle
 
 from . import consensus
 from .io.segmentation import LESION, NODULE, Segment
@@ -74,9 +75,14 @@ def colors_of(result: LesionResult) -> dict[str, str]:
     return colors
 
 
+def expert_colors(experts: Iterable[str]) -> dict[str, str]:
+    """Each expert's "#RRGGBB" by its place among those offered; where they are many, colours come again."""
+    return dict(zip(experts, cycle((*EXPERT_COLORS, *REQUEST_COLORS))))
+
+
 def color_for(name: str, prediction: Prediction, experts: Sequence[str], taken: Iterable[str]) -> str:
     """A style's "#RRGGBB": an expert's own one by its place among the experts offered, else the first that is free."""
-    own = dict(zip(experts, EXPERT_COLORS))
+    own = expert_colors(experts)
     if name in own:
         return own[name]
     is_expert = prediction.provenance.get("style") == "expert"

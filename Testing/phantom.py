@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from prepared_slices import write_slices
 
 
 def write_phantom(folder: Path, patients: int = 8, slices: int = 3, seed: int = 0) -> Path:
@@ -20,17 +21,8 @@ def write_phantom(folder: Path, patients: int = 8, slices: int = 3, seed: int = 
             if patient % 3 == 2:
                 masks[:2] = False
             rows.append((image.clip(0, 255).astype(np.uint8), masks, f"P{patient:03d}", index))
-    count = len(rows)
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(
-        folder / "fold0.npz",
-        image=np.stack([row[0] for row in rows]),
-        mask_bits=np.packbits(np.stack([row[1] for row in rows]), axis=-1),
-        patient=np.array([row[2] for row in rows]),
-        nodule=np.zeros(count, np.int16),
-        slice=np.array([row[3] for row in rows], np.int16),
-        ratings=np.zeros((count, 4, 9), np.uint8),
-        pixel_spacing_mm=np.full(count, 0.7, np.float32),
-        slice_thickness_mm=np.full(count, 1.25, np.float32),
-    )
+    images, masks, patient, index = zip(*rows)
+    thickness = np.full(len(rows), 1.25, np.float32)
+    write_slices(folder / "fold0.npz", np.stack(images), np.stack(masks), patient, index, slice_thickness_mm=thickness)
     return folder

@@ -1,17 +1,15 @@
-"""Models whose quality is known beforehand, on slices whose image is the number of readers who marked each pixel."""
-
-from pathlib import Path
+"""Models whose quality is known beforehand, on slices whose image is the number of readers who marked each pixel (see
+prepared_slices.write_discs)."""
 
 import numpy as np
 import torch
+from prepared_slices import SIZE, SPACING_MM
 from torch import nn
 
 from MultiRaterSegLib.frame import Frame
 from MultiRaterSegLib.method import Expert, Method
-from Training.data.lidc_slices import LidcSlices
 
-SIZE = 32
-FRAME = Frame(size=SIZE, spacing_mm=float(np.float32(0.7)), percentiles=(0.0, 100.0))  # the data's own grid
+FRAME = Frame(size=SIZE, spacing_mm=float(np.float32(SPACING_MM)), percentiles=(0.0, 100.0))  # the data's own grid
 LEVELS = torch.tensor([0.85, 0.6, 0.4, 0.15])  # between the five grey levels that 0..4 readers give: A1 .. A4
 
 
@@ -47,22 +45,3 @@ class Planted(Method):
 
     def stages(self):
         return ()
-
-
-def planted_slices(path: Path, n: int = 16, patients: int = 8, seed: int = 0) -> LidcSlices:
-    """Discs of four radii a slice, in random reader order, written to `path` as a prepared file and read back."""
-    rng = np.random.default_rng(seed)
-    y, x = np.indices((SIZE, SIZE)) - SIZE / 2 + 0.5
-    radii = np.sort(rng.uniform(2, 11, (n, 4)), 1)
-    masks = np.hypot(y, x) < rng.permuted(radii, axis=1)[:, :, None, None]
-    np.savez(
-        path,
-        image=(masks.sum(1) * 60).astype(np.uint8),
-        mask_bits=np.packbits(masks, axis=-1),
-        patient=np.array([f"P{i * patients // n}" for i in range(n)]),
-        nodule=np.zeros(n, int),
-        slice=np.arange(n),
-        ratings=np.zeros((n, 4, 9), np.uint8),
-        pixel_spacing_mm=np.full(n, 0.7, np.float32),
-    )
-    return LidcSlices.load([path])

@@ -2,17 +2,13 @@
 
 import pytest
 import torch
-from tiny_model import FRAME, save_tiny_model, tiny_batch, tiny_method
+from tiny_model import FRAME, METHOD_NAMES, save_tiny_model, tiny_batch, tiny_method
 
 from MultiRaterSegLib.checkpoint import load_checkpoint
 from MultiRaterSegLib.errors import UnsupportedRequest
-from MultiRaterSegLib.methods import METHODS
 from MultiRaterSegLib.noise import Noise
 
-SHIPPED = [
-    name for name, kind in METHODS.items() if kind.__module__.startswith("MultiRaterSegLib.")
-]  # not test doubles
-pytestmark = pytest.mark.parametrize("name", SHIPPED)
+pytestmark = pytest.mark.parametrize("name", METHOD_NAMES)
 
 
 @pytest.fixture(autouse=True)

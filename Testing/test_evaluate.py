@@ -2,10 +2,13 @@
 
 import dataclasses
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from planted_models import FRAME
+from prepared_slices import SIZE, write_discs
 from torch import nn
 
 from MultiRaterSegLib import metrics
@@ -22,7 +25,6 @@ from Training.evaluation import Evaluation, evaluate, readers
 from Training.recipe import load_recipe
 from Training.slice_predictions import PredictionFile, Sampling, predict_slices
 
-SIZE = 32
 LEVELS = torch.tensor([0.15, 0.4, 0.6, 0.85])  # between the five grey levels that 0..4 readers give
 
 
@@ -62,37 +64,17 @@ def method():
     return ThresholdMethod().eval()
 
 
-def write_npz(path, n=12, patients=4, spacing=0.7, seed=0, first=0):
-    """Discs of four radii per slice in random reader order; one reader of the last slice drew nothing."""
-    rng = np.random.default_rng(seed)
-    y, x = np.indices((SIZE, SIZE)) - SIZE / 2 + 0.5
-    radii = np.sort(rng.uniform(2, 11, (n, 4)), 1)
-    radii[-1, 0] = 0
-    masks = np.hypot(y, x) < rng.permuted(radii, axis=1)[:, :, None, None]
-    np.savez(
-        path,
-        image=(masks.sum(1) * 60).astype(np.uint8),
-        mask_bits=np.packbits(masks, axis=-1),
-        patient=np.array([f"P{first + i * patients // n}" for i in range(n)]),
-        nodule=np.zeros(n, int),
-        slice=np.arange(n),
-        ratings=np.zeros((n, 4, 9), np.uint8),
-        pixel_spacing_mm=np.full(n, spacing, np.float32),
-    )
-    return path
+planted = partial(write_discs, n=12, patients=4, one_missing=True)
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    return write_npz(tmp_path_factory.mktemp("data") / "fold0.npz")
+    return planted(tmp_path_factory.mktemp("data") / "fold0.npz")
 
 
 @pytest.fixture(scope="module")
 def slices(file):
     return LidcSlices.load([file])
-
-
-FRAME = Frame(size=SIZE, spacing_mm=float(np.float32(0.7)), percentiles=(0.0, 100.0))  # the data's own grid
 
 
 # -- geometry ---------------------------------------------------------------------------------------------------------
@@ -110,7 +92,7 @@ def test_on_the_data_s_own_grid_a_perfect_model_scores_perfectly(method, slices)
 
 @pytest.mark.parametrize("spacing", [0.5, 0.9])
 def test_another_spacing_is_scored_in_the_native_pixels(method, tmp_path, spacing):
-    slices = LidcSlices.load([write_npz(tmp_path / "fold0.npz", spacing=spacing)])
+    slices = LidcSlices.load([planted(tmp_path / "fold0.npz", spacing_mm=spacing)])
     frame = Frame(size=64, spacing_mm=0.6, percentiles=(0.0, 100.0))
     prediction = next(predict_slices(method, frame, slices, [3], Sampling(4, (0,), 1)))
     assert prediction.samples.shape == (1, 4, SIZE, SIZE)
@@ -325,7 +307,7 @@ def test_a_simulated_model_has_seen_the_same_fold_of_real_slices(run, method, mo
 def recipe(tmp_path):
     """A recipe on two folds of its own, half of whose patients are held back to choose the best step."""
     for fold in (0, 1):
-        write_npz(tmp_path / f"fold{fold}.npz", seed=fold, first=4 * fold)
+        planted(tmp_path / f"fold{fold}.npz", seed=fold, first=4 * fold)
     data = '[data]\nname = "lidc_slices"\nfolds = [0, 1]\nvalidation_share = 0.5\n'
     path = tmp_path / "small.toml"
     path.write_text('method = "prosona"\nseed = 3\n' + data)
@@ -365,7 +347,7 @@ def test_data_are_said_once(run, arguments, message, capsys):
 
 
 def test_the_test_fold_is_not_looked_at_unnoticed(run, tmp_path, capsys):
-    path = write_npz(tmp_path / "fold3.npz", n=4, patients=2)
+    path = planted(tmp_path / "fold3.npz", n=4, patients=2)
     assert run("--data", path, "--out", tmp_path / "out") == 0
     assert "docs/fold3_log.md" in capsys.readouterr().out
 

@@ -5,7 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from planted_models import FRAME, Planted, planted_slices
+from planted_models import FRAME, Planted
+from prepared_slices import write_discs
 
 from MultiRaterSegLib.calibration import auroc, binary_entropy, error_auroc
 from MultiRaterSegLib.checkpoint import Checkpoint
@@ -13,6 +14,7 @@ from MultiRaterSegLib.errors import CheckpointError, DataError
 from MultiRaterSegLib.method import Expert
 from Training import compare
 from Training.corruptions import KINDS, corrupt
+from Training.data.lidc_slices import LidcSlices
 from Training.data.slices import Slices
 from Training.evaluation import evaluate
 from Training.printed import printed_sections
@@ -25,7 +27,7 @@ MODELS = ("perfect", "overconfident", "empty", "blurred")
 
 @pytest.fixture(scope="module")
 def slices(tmp_path_factory):
-    return planted_slices(tmp_path_factory.mktemp("data") / "fold0.npz")
+    return LidcSlices.load([write_discs(tmp_path_factory.mktemp("data") / "fold0.npz")])
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +282,7 @@ def run(monkeypatch, slices, tmp_path):
 
     monkeypatch.setattr("MultiRaterSegLib.checkpoint.load_checkpoint", load)
     monkeypatch.setattr("MultiRaterSegLib.checkpoint.find_model", find)
-    planted_slices(tmp_path / "fold0.npz")
+    write_discs(tmp_path / "fold0.npz")
     settings = ["--data", tmp_path / "fold0.npz", "--samples", "4", "8", "--seeds", "0", "--expert-samples", "1"]
     settings += ["--every", "2", "--out", tmp_path / "out"]
     return lambda *arguments: (compare.main([*map(str, (*arguments, *settings))]), drawn)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
-from planted_models import FRAME, Planted, planted_slices
+from planted_models import FRAME, Planted
+from prepared_slices import write_discs
 
+from Training.data.lidc_slices import LidcSlices
 from Training.evaluation import evaluate
 from Training.example_slices import Shown, _window, example_rows, plot_examples
 from Training.slice_predictions import Sampling, predict_slices
@@ -11,7 +13,7 @@ from Training.slice_predictions import Sampling, predict_slices
 
 @pytest.fixture(scope="module")
 def slices(tmp_path_factory):
-    return planted_slices(tmp_path_factory.mktemp("data") / "fold0.npz")
+    return LidcSlices.load([write_discs(tmp_path_factory.mktemp("data") / "fold0.npz")])
 
 
 def test_examples_are_chosen_by_the_readers_whatever_the_model_draws(slices):

@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from MultiRaterSegLib.__main__ import main as command_line
 from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.frame import Frame
+from MultiRaterSegLib.geometry import Grid
+from MultiRaterSegLib.io import write_scalar_volume
+from MultiRaterSegLib.model_file import read_info
 from Training import evaluate, train
 from Training.data import DATASETS
 from Training.data.batches import BatchSource
@@ -329,6 +333,64 @@ def test_a_model_is_trained_and_scored_on_each_layout(
     assert table["about"]["trained_on"] == []
     assert [n.removeprefix("matched_") for n in table["figures"]["experts"] if n.startswith("matched_")] == readers
     assert table["about"]["slices"] == {"lidc": 4, "npc": 2}[layout]
+
+
+# From NPC-170 to an outline ---------------------------------------------------------------------------------------------
+
+FEW_STEPS = ("steps=3", "validate_every=3", "warmup_steps=1")
+SMALL = ("widths=[8,16]", "backbone='compact'")
+SMALL_LATENT = (*SMALL, "posterior_widths=[8,16]")
+NAMED_READERS = {
+    "harmonizer_compact": (("latent", "personalise"), (*SMALL_LATENT, "token_dim=8", "prompt_grid=4")),
+    "dpersona_compact": (("latent", "personalise"), (*SMALL_LATENT, "query_widths=[8,8]")),
+    "unet_heads_compact": (("styles",), SMALL),
+}
+
+
+@pytest.mark.parametrize("recipe", NAMED_READERS)
+def test_a_radiologist_of_npc_outlines_a_new_examination_of_three_sequences(recipe, npc, tmp_path, capsys):
+    stages, model = NAMED_READERS[recipe]
+    settings = [*TINY[:7], *(f"model.{value}" for value in model), "data.name='npc_170'", f"data.root='{npc}'"]
+    settings += [f"stage.{stage}.{value}" for stage in stages for value in FEW_STEPS]
+    run = tmp_path / "run"
+    command = [recipe, "--out", str(run), *(part for value in settings for part in ("--set", value))]
+    assert train.main(command) == 0, capsys.readouterr().err
+
+    data = ["--data-set", "npc_170", "--root", npc, "--folds", 1, "--subset", "all", "--out", tmp_path / "table"]
+    drawn = ["--samples", 4, "--seeds", 0, "--expert-samples", 1]
+    assert evaluate.main([str(value) for value in (run, *data, *drawn)]) == 0, capsys.readouterr().err
+    figures = json.loads((tmp_path / "table" / "table.json").read_text())["figures"]["experts"]
+    assert {f"matched_a{n}" for n in (1, 2, 3, 4)} <= set(figures)
+    said = read_info(run / "best.safetensors")
+    assert said["recipe"]["data"]["name"] == "npc_170"
+    assert str(npc) not in json.dumps(said)  # folders of whoever trained it
+
+    first, second, third = examination(npc, tmp_path)
+    place = ["--at=-35,-35,4", "--samples", "2", "--model", str(run), "--experts", "A3"]
+    assert command_line(["segment", first, str(tmp_path / "out"), *place]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: 't1.nrrd' holds 1 image; the model best reads 3 together (T1, T1 with contrast, T2). "
+        "Give the others with --channel, in this order."
+    )
+    sequences = ["--channel", second, "--channel", third]
+    assert command_line(["segment", first, str(tmp_path / "out"), *sequences, *place]) == 0, capsys.readouterr().err
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [outline["title"] for outline in report["outlines"]] == ["Consensus", "Radiologist A3"]
+    assert report["label"] == "tumour"
+    assert report["scan"]["source"] == "t1.nrrd + t1c.nrrd + t2.nrrd"
+    assert report["in_usual_order"] is None
+    assert "nasopharyngeal" in report["provenance"]["trained_for"]
+
+
+def examination(npc: Path, folder: Path) -> list[str]:
+    """The three sequences of a volume that no training saw, as files of their own."""
+    with h5py.File(npc / "testing" / "Sample_121.h5") as file:
+        stacks = {name: np.repeat(np.asarray(file[name]), 6, 0) for name in ("t1", "t1c", "t2")}
+    grid = Grid(next(iter(stacks.values())).shape, np.diag([-1.0, -1.0, 1.0, 1.0]))
+    for name, voxels in stacks.items():
+        write_scalar_volume(voxels, grid, folder / f"{name}.nrrd")
+        (folder / f"{name}.json").write_text('{"Modality": "MR"}')
+    return [str(folder / f"{name}.nrrd") for name in stacks]
 
 
 def test_raters_that_no_sentence_speaks_of_are_refused_by_prosona(npc, capsys):

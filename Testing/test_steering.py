@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from prepared_slices import write_slices
 from threshold_model import EXPERTS, Threshold
 
 from MultiRaterSegLib.checkpoint import Checkpoint
@@ -26,17 +27,8 @@ def file(tmp_path_factory):
     """Six slices of the cone; the readers draw at levels .7, .6, .4 and .3, as the experts at 1 and -1 do in between."""
     masks = np.stack([cone() > level for level in (0.7, 0.6, 0.4, 0.3)])
     path = tmp_path_factory.mktemp("data") / "fold0.npz"
-    np.savez(
-        path,
-        image=np.repeat((cone() * 240).astype(np.uint8)[None], 6, 0),
-        mask_bits=np.repeat(np.packbits(masks, axis=-1)[None], 6, 0),
-        patient=np.array([f"P{i}" for i in range(6)]),
-        nodule=np.zeros(6, int),
-        slice=np.arange(6),
-        ratings=np.zeros((6, 4, 9), np.uint8),
-        pixel_spacing_mm=np.ones(6, np.float32),
-    )
-    return path
+    images, outlines = (np.repeat(one[None], 6, 0) for one in ((cone() * 240).astype(np.uint8), masks))
+    return write_slices(path, images, outlines, [f"P{i}" for i in range(6)], spacing_mm=1.0)
 
 
 @pytest.fixture(scope="module")

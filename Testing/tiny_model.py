@@ -1,14 +1,25 @@
 """Small models of every method, with random weights, for tests of what all methods promise."""
 
+import contextlib
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from MultiRaterSegLib.checkpoint import save_checkpoint
+from MultiRaterSegLib.errors import RecipeError
 from MultiRaterSegLib.frame import Frame
-from MultiRaterSegLib.method import Batch, Method, Stage
+from MultiRaterSegLib.method import Batch, Expert, Method, Stage
 from MultiRaterSegLib.methods import METHODS
 from Training.data.lidc_slices import EXPERTS
+
+METHOD_NAMES = [name for name, kind in METHODS.items() if kind.__module__.startswith("MultiRaterSegLib.")]
+"""Every method there is; what other tests add to METHODS is left out."""
+
+RATERS = tuple(Expert(name, f"Radiologist {name.upper()}", "rater") for name in ("ada", "ben", "cleo"))
+"""Experts that are persons, as where the same readers outlined all images."""
 
 TINY_UNET = {"backbone": "compact", "widths": (8, 16)}
 TINY_LATENT_UNET = {**TINY_UNET, "posterior_widths": (8, 16)}
@@ -36,12 +47,15 @@ TINY_CONFIG = {
 FRAME = Frame(size=32, spacing_mm=2.0)
 
 
-def tiny_method(name: str = "prosona", seed: int = 0) -> Method:
-    """The method with random weights, ready for use (eval mode, experts known)."""
+def tiny_method(name: str = "prosona", seed: int = 0, experts: Sequence[Expert] = EXPERTS, channels: int = 1) -> Method:
+    """The method with random weights, ready for use (eval mode, experts known). Raises RecipeError for experts that it
+    cannot learn."""
     torch.manual_seed(seed)
     kind = METHODS[name]
-    method = kind(kind.Config(**TINY_CONFIG.get(name, {})), 1, ("background", "nodule"), EXPERTS)
-    method.stages()[-1].loss(tiny_batch())  # fills what training computes once, such as the experts' embeddings
+    method = kind(kind.Config(**TINY_CONFIG.get(name, {})), channels, ("background", "nodule"), experts)
+    batch = tiny_batch(experts=experts)
+    batch = replace(batch, image=batch.image.expand(-1, channels, -1, -1))
+    method.stages()[-1].loss(batch)  # fills what training computes once, such as the experts' embeddings
     return method.eval()
 
 
@@ -59,7 +73,7 @@ def share_of_loss_left(stage: Stage, batch: Batch, steps: int, learning_rate: fl
     return sum(losses[-5:]) / sum(losses[:5])
 
 
-def tiny_batch(size: int = 32, images: int = 3, seed: int = 0) -> Batch:
+def tiny_batch(size: int = 32, images: int = 3, seed: int = 0, experts: Sequence[Expert] = EXPERTS) -> Batch:
     """Bright discs that four readers draw tighter or wider, as training would deliver them."""
     generator = torch.Generator().manual_seed(seed)
     yy, xx = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
@@ -67,11 +81,31 @@ def tiny_batch(size: int = 32, images: int = 3, seed: int = 0) -> Batch:
     distance = ((yy - center[:, 0, None, None]) ** 2 + (xx - center[:, 1, None, None]) ** 2).sqrt()
     image = (distance < 6).float() + 0.1 * torch.randn(images, size, size, generator=generator)
     masks = torch.stack([(distance < radius).float() for radius in (4, 5, 6, 7)], 1)
-    targets = {expert.name: torch.full((images,), rank % 4) for rank, expert in enumerate(EXPERTS)}
+    targets = {expert.name: torch.full((images,), rank % 4) for rank, expert in enumerate(experts)}
     return Batch(image[:, None], masks, targets, torch.arange(images))
 
 
-def save_tiny_model(path: Path, name: str = "prosona", **info) -> Path:
+def save_tiny_model(
+    path: Path, name: str = "prosona", experts: Sequence[Expert] = EXPERTS, channels: int = 1, **info
+) -> Path:
     """A checkpoint file of a tiny method, as training would write it."""
     facts = {"modality": "CT", "trained_for": "single lung nodules in chest CT", **info}
-    return save_checkpoint(path, tiny_method(name), FRAME, facts)
+    return save_checkpoint(path, tiny_method(name, experts=experts, channels=channels), FRAME, facts)
+
+
+def save_every_method(folder: Path) -> Path:
+    """Models `tiny_NAME` of every method, and `named_NAME` of those that can learn persons."""
+    for name in METHOD_NAMES:
+        save_tiny_model(folder / f"tiny_{name}.safetensors", name)
+        with contextlib.suppress(RecipeError):
+            save_tiny_model(folder / f"named_{name}.safetensors", name, RATERS)
+    return folder
+
+
+def worker_command(folder: Path) -> list[str]:
+    """Runs the worker with the models of a folder, beside the shipped ones."""
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); os.environ['MULTIRATERSEG_MODELS'] = sys.argv[2]; "
+        "from MultiRaterSegLib.worker.__main__ import main; main(['--device', 'cpu'])"
+    )
+    return [sys.executable, "-c", code, str(Path(__file__).resolve().parents[1]), str(folder)]

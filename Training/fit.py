@@ -43,10 +43,13 @@ def train(
     training, validation = data.split_patients(recipe.data.validation_share, recipe.seed)
     method = METHODS[recipe.method](recipe.model, data.channels, data.labels, data.experts)
     started_from = start(method) if start else {}
+    recorded = dataclasses.asdict(recipe)
+    del recorded["data"]["root"]  # where the data lay on one machine says nothing on another
     info = {
         "modality": data.modality,
         "trained_for": data.description,
-        "recipe": dataclasses.asdict(recipe),
+        "sequences": data.sequences,
+        "recipe": recorded,
         "patients": {"training": training.patients, "validation": validation.patients},
         "started_from": started_from,
         "version": MultiRaterSegLib.__version__,

@@ -10,7 +10,7 @@ from MultiRaterSegLib.asked_style import AskedStyle
 from MultiRaterSegLib.errors import GeometryError, UnsupportedRequest
 from MultiRaterSegLib.io.voxels import check_voxels, compact
 from MultiRaterSegLib.region import Place, Region
-from MultiRaterSegLib.suitability import modality_warnings
+from MultiRaterSegLib.suitability import check_channels, modality_warnings
 from MultiRaterSegLib.worker.model_info import ModelInfo
 
 from . import nodes
@@ -106,10 +106,8 @@ class MultiRaterSegLogic:
         """
         model = self._model(model)
         volume = nodes.volume_from_node(scan, copy=False)
-        if volume.voxels.shape[0] != model.channels:
-            raise UnsupportedRequest(
-                f"'{volume.source}' has {volume.voxels.shape[0]} channels; {model.name} reads {model.channels}."
-            )
+        advice = "Choose a vector volume with these as its components, in this order."
+        check_channels(volume, model.name, model.channels, model.info, advice)
         wanted = Place.of(volume.grid, **_where(place), source=volume.source)
         region = Region.around(wanted, volume.grid, model.frame)
         voxels = compact(region.cut(volume))

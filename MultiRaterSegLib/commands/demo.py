@@ -15,6 +15,6 @@ def demo(options: Namespace, stop: Stop) -> None:
     scan = resource_path("SampleData", f"{SAMPLE}.nrrd")
     facts = json.loads(resource_path("SampleData", f"{SAMPLE}.json").read_text(encoding="utf-8"))
     point = ",".join(str(value) for value in facts["lesion_ras_mm"])
-    options.input, options.series, options.at, options.roi = str(scan), None, [point], None
+    options.input, options.channel, options.series, options.at, options.roi = str(scan), [], None, [point], None
     options.experts, options.prompt, options.between, options.save_samples = "all", [], [], False
     segment(options, stop)

@@ -11,7 +11,7 @@ from ..errors import UnsupportedRequest
 from ..geometry import Grid
 from ..io import parse_point, read_points, read_roi
 from ..prediction import Prediction
-from ..predictor import Lesion, Progress, VolumePredictor
+from ..predictor import DEFAULT_MODEL, Lesion, Progress, VolumePredictor
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class StyleRequest:
 def styles(options: Namespace, predictor: VolumePredictor) -> list[StyleRequest]:
     """Experts, then sentences, then what lies between. Raises UnsupportedRequest for what the model cannot do."""
     for prompt in options.prompt:
-        predictor.method.understand(prompt)
+        _understand(prompt, predictor)
     return [
         *(StyleRequest(name) for name in _experts(options.experts, predictor)),
         *(StyleRequest(prompt, is_prompt=True) for prompt in options.prompt),
@@ -59,6 +59,16 @@ def _experts(text: str, predictor: VolumePredictor) -> list[str]:
     return [method.experts[index].name for index in dict.fromkeys(chosen)]
 
 
+def _understand(sentence: str, predictor: VolumePredictor) -> None:
+    """Raises UnsupportedRequest where it cannot be followed, with a model that follows sentences."""
+    try:
+        predictor.method.understand(sentence)
+    except UnsupportedRequest as error:
+        if predictor.method.follows_prompts:
+            raise
+        raise UnsupportedRequest(f"{error} The model {DEFAULT_MODEL} follows prompts (--model).") from error
+
+
 def _between(a: str, b: str, t: str, predictor: VolumePredictor) -> StyleRequest:
     try:
         share = float(t)
@@ -69,5 +79,5 @@ def _between(a: str, b: str, t: str, predictor: VolumePredictor) -> StyleRequest
     known = [expert.name.lower() for expert in predictor.method.experts]
     for name in (a, b):
         if name.lower() not in known:
-            predictor.method.understand(name)
+            _understand(name, predictor)
     return StyleRequest(f"{a} to {b}, {share:g}", ends=(a, b, share))

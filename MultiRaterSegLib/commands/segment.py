@@ -3,8 +3,9 @@
 from argparse import Namespace
 from pathlib import Path
 
+from ..channels import read_channels
 from ..geometry import Volume
-from ..io import atomic_folder, read_volume
+from ..io import atomic_folder
 from ..lesion_result import LesionResult
 from ..predictor import VolumePredictor
 from ..report import Report
@@ -20,7 +21,7 @@ def segment(options: Namespace, stop: Stop) -> None:
     reports: dict[Path, Report] = {}
     with atomic_folder(options.out) as folder, stop.unfinished(folder.parent), Steps(stop) as steps:
         steps.step(f"Reading {options.input}")
-        volume = read_volume(options.input, options.series)
+        volume = read_channels(options.input, options.channel, options.series)
         places = request.places(options, volume.grid)
         steps.step(f"Loading the model {options.model}")
         predictor = VolumePredictor.from_checkpoint(options.model, options.device)

@@ -77,9 +77,10 @@ class Session:
         """How a sentence is read; `error` instead where it cannot be followed. Needs no model, so it never waits."""
         sentence, model = header["sentence"], self._model(header["model"])
         reply = {"summary": "", "notes": (), "not_understood": (), "suggestions": SUGGESTIONS, "problem": ""}
+        if not model.follows_prompts:
+            problem = f"{model.title} cannot follow a sentence."
+            return {**reply, "suggestions": (), "problem": problem}, ()
         try:
-            if not model.follows_prompts:
-                raise UnsupportedRequest(f"{model.title} cannot follow a sentence. Choose a reader style.")
             read = understand(sentence)
             reply |= {"summary": read.summary(), "notes": read.notes, "not_understood": read.not_understood}
         except UnsupportedRequest as error:

@@ -54,8 +54,9 @@ class FakeTask:
 class FakeRemote:
     """A lesion at the worker; `tasks` are all requests, newest last."""
 
-    def __init__(self, logic, scan_grid, part):
-        self.logic, self.region, self.part, self.across = logic, SimpleNamespace(scan=scan_grid), part, 2
+    def __init__(self, logic, scan_grid, part, model):
+        self.logic, self.model = logic, model
+        self.region, self.part, self.across = SimpleNamespace(scan=scan_grid), part, 2
 
     def consensus(self, samples, **callbacks):
         return self._ask(("consensus", samples), callbacks)
@@ -74,6 +75,7 @@ class FakeRemote:
     def _ask(self, asked, callbacks):
         task = FakeTask(asked, **callbacks)
         self.logic.tasks.append(task)
+        self.logic.asked_of.append(self.model.name)
         return task
 
 
@@ -82,7 +84,7 @@ class FakeLogic:
 
     def __init__(self, case, models=(), warning="", fast=True):
         self.case, self.models, self.warning, self.fast = case, models or (model(),), warning, fast
-        self.tasks, self.previews, self.error = [], [], None
+        self.tasks, self.asked_of, self.previews, self.error = [], [], [], None
         self.client = SimpleNamespace(state="stopped", hello=None, message="", missing="", on_event=None)
         self.client.restart = self.restart
         self.restarts = 0
@@ -105,7 +107,7 @@ class FakeLogic:
     def lesion(self, scan, place, model, seed):
         if self.error is not None:
             raise self.error
-        return FakeRemote(self, self.case.grid, self.case.part)
+        return FakeRemote(self, self.case.grid, self.case.part, model)
 
     def unsuitable(self, scan, model) -> str:
         return self.warning

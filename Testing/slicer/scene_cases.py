@@ -81,7 +81,13 @@ class Case:
         """Samples that are balls of these radii, as an answer of that name."""
         style = "population" if name == "consensus" else "expert" if name in EXPERTS else "prompt"
         asked = {"expert": name} if style == "expert" else {"prompt": name} if style == "prompt" else {}
-        made = {"software": "MultiRaterSeg 0", "model": "tiny", "model_sha256": "ab" * 32, "method": "test", "seed": 7}
+        made = {
+            "software": "MultiRaterSeg 0",
+            "model": "prosona_compact",
+            "model_sha256": "ab" * 32,
+            "method": "test",
+            "seed": 7,
+        }
         made |= {"samples": len(radii), "place_ras": self.center.tolist(), "style": style, **asked, **record}
         samples = np.stack([self.ball(radius, center) for radius in radii])
         return Prediction(samples, self.part, self.grid, TITLES.get(name, f'"{name}"'), tuple(warnings), made)

@@ -117,7 +117,7 @@ def test_twenty_samples_unless_somebody_wants_ten_to_a_hundred(hands):
 
 def test_sizes_out_of_order_are_said_below_the_table(hands):
     assert hands.ui.stylesLabel.text == (
-        "Learned from anonymous LIDC readers ranked by size of their outlines; not individual doctors."
+        "Learned from anonymous readers ranked by size of their outlines; not individual doctors."
     )
     hands.outline()
     assert not hands.ui.orderLabel.visible

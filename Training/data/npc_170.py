@@ -20,7 +20,7 @@ from .slices import Slices
 from .training_data import TrainingData
 
 FOLDERS = ("training_2d", "validation", "testing")
-SEQUENCES = ("t1", "t1c", "t2")
+SEQUENCES = {"t1": "T1", "t1c": "T1 with contrast", "t2": "T2"}
 RATERS = ("a1", "a2", "a3", "a4")
 SIZE = 128
 SPACING_MM = 1.0
@@ -45,6 +45,7 @@ def load_npc_170(root: Path, folds: tuple[int, ...]) -> TrainingData:
         modality="MR",
         description="nasopharyngeal carcinoma on T1, contrast-enhanced T1 and T2 MR",
         channels=len(SEQUENCES),
+        sequences=tuple(SEQUENCES.values()),
         labels=("background", "tumour"),
     )
 

@@ -11,13 +11,15 @@ from .slices import Slices
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """modality: DICOM code ("CT"), or "" for any. description: what a model trained on it is for, in plain words."""
+    """modality: DICOM code ("CT"), or "" for any. description: what a model trained on it is for, in plain words.
+    sequences: what the channels are, where there are several."""
 
     slices: Slices
     experts: tuple[Expert, ...]
     modality: str = ""
     description: str = ""
     channels: int = 1
+    sequences: tuple[str, ...] = ()
     labels: tuple[str, ...] = ("background", "lesion")
 
     @property

@@ -97,23 +97,27 @@ class Drawing:
 
     def _show_styles(self, state: PanelState) -> None:
         ui = self.ui
+        ui.stylesLabel.text, ui.stylesLabel.visible = state.styles_note, bool(state.styles_note)
         self.table.show(state.rows)
         ui.orderLabel.visible = bool(state.order_note)
         ui.orderLabel.text = state.order_note
-        ui.allStylesButton.enabled = state.can_compute and not state.busy
+        ui.allStylesButton.enabled = state.can_compute and state.styles_left and not state.busy
         ui.tableButton.enabled = state.has_table
         ui.spotsFrame.visible = bool(state.spots)
         fill_texts(ui.spotsList, [spot.text for spot in state.spots], lines=4)
 
     def _show_steer(self, state: PanelState) -> None:
         ui, steer = self.ui, state.steer
-        ui.steerFrame.enabled = state.can_compute and bool(steer.styles)
+        ui.steerFrame.enabled = state.can_compute and (steer.can_slide or (bool(state.model) and steer.prompt_allowed))
         fill_choices(ui.firstStyleComboBox, steer.styles, steer.first)
         fill_choices(ui.secondStyleComboBox, steer.styles, steer.second)
+        for widget in (ui.firstStyleComboBox, ui.secondStyleComboBox, ui.steerSlider):
+            widget.enabled = steer.can_slide
         if not ui.steerSlider.sliderDown:
             ui.steerSlider.value = round(100 * steer.position)
         ui.steerValueLabel.text = f"{ui.steerSlider.value} %"
         ui.promptComboBox.enabled = ui.promptButton.enabled = steer.prompt_allowed
+        ui.promptComboBox.lineEdit().placeholderText = steer.hint
         self._show_suggestions(steer)
         ui.understoodLabel.visible, ui.understoodLabel.text = bool(steer.understood), steer.understood
         ui.problemLabel.visible, ui.problemLabel.text = bool(steer.problem), steer.problem
@@ -163,7 +167,6 @@ class Drawing:
 
     def _add_words(self) -> None:
         self.ui.noticeLabel.text = NOT_A_DEVICE
-        self.ui.promptComboBox.lineEdit().placeholderText = _("Or say it: include the ground-glass halo")
         icon = self.ui.warningsFrame.style().standardIcon(ICONS["warning"])
         self.ui.warningsIcon.pixmap = icon.pixmap(20, 20)
         self.ui.exportComboBox.addItems([dialogs.format_title(form) for form in dialogs.FORMATS])

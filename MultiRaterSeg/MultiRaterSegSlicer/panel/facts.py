@@ -21,6 +21,11 @@ class Facts:
     contours: tuple[Choice, ...] = ()
     reviews: str = ""
 
+    def styles_left(self, model) -> tuple[str, ...]:
+        """The reader styles that a model has and did not draw; another one may have drawn its own of that name."""
+        drawn = {name for name, row in self.rows.items() if row.model == model.name}
+        return tuple(expert.name for expert in model.experts if expert.name not in drawn)
+
     @classmethod
     def of(cls, lesion: SceneLesion | None) -> "Facts":
         if lesion is None:

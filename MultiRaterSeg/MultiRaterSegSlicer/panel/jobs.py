@@ -8,7 +8,7 @@ from MultiRaterSegLib.asked_style import AskedStyle, name_of
 from MultiRaterSegLib.errors import Cancelled, MultiRaterSegError, WorkerError
 
 from ..i18n import _
-from ..scene.lesions import SceneLesion
+from ..scene.lesions import Model, SceneLesion
 from .session import Session
 from .state import Busy
 from .words import progress_words
@@ -16,11 +16,12 @@ from .words import progress_words
 
 @dataclass(eq=False)
 class Job:
-    """One outline of a lesion. deliver: gets the prediction; the default puts it into the scene."""
+    """One outline of a lesion. deliver: gets the prediction; the default puts it into the scene. model: whom to ask."""
 
     lesion: SceneLesion
     style: AskedStyle
     title: str
+    model: object
     deliver: Callable | None = None
     task: object = None
 
@@ -87,7 +88,7 @@ class Jobs:
 
     def _send(self, job: Job):
         self._on_busy(Busy(job.title))
-        remote, samples = self.session.remote(job.lesion), self.session.parameters.samples
+        remote, samples = self.session.remote(job.lesion, job.model), self.session.parameters.samples
         calls = {
             "done": lambda prediction: self._done(job, prediction),
             "failed": lambda error: self._failed(job, error),
@@ -109,7 +110,7 @@ class Jobs:
             if job.deliver is not None:
                 job.deliver(prediction)
             else:
-                job.lesion.add(job.name, prediction, self.session.scene_model)
+                job.lesion.add(job.name, prediction, Model.of(job.model))
         except MultiRaterSegError as error:
             self.session.fail(error)
         self._next()

@@ -113,8 +113,9 @@ class Panel:
             self._choose_lesion_of_volume()
 
     def choose_model(self, name: str) -> None:
+        """Outlines that another one drew stay; the preview goes, as it could not be kept under this one's name."""
         self.session.parameters.model = name
-        self._changed()
+        self.steer.discard()
 
     def choose_lesion(self, label: str) -> None:
         self._select(label)
@@ -154,23 +155,18 @@ class Panel:
         self.jobs.cancel()
 
     def tick_row(self, name: str, on: bool) -> None:
-        """Shows or hides an outline; one that was not computed yet is computed."""
-        lesion = self.session.lesion
-        if lesion is not None and lesion.has(name):
-            lesion.set_visible(name, on)
+        """Shows or hides an outline; one that the chosen model did not draw yet is computed."""
+        model = self.session.model
+        to_ask = on and model is not None and name in self.facts.styles_left(model)
+        if name in self.facts.rows and not to_ask:
+            self.session.lesion.set_visible(name, on)
         elif on:
             self._ask_for(None if name == "consensus" else name)
         self._changed()
 
     def all_styles(self) -> None:
-        """Every reader style that is not there yet, one after the other."""
-
-        def ask() -> None:
-            lesion = self.session.lesion
-            known = lesion.names if lesion is not None else []
-            self._ask_for(*(expert.name for expert in self.session.model.experts if expert.name not in known))
-
-        self.engine.when_ready(ask)
+        """Every reader style that the chosen model did not draw yet, one after the other."""
+        self.engine.when_ready(lambda: self._ask_for(*self.facts.styles_left(self.session.model)))
 
     def show_bands(self, on: bool) -> None:
         if self.session.lesion is not None:
@@ -291,4 +287,4 @@ class Panel:
     def _job(self, lesion: SceneLesion, style: str | None) -> Job:
         titles = {expert.name: expert.title for expert in self.session.model.experts}
         title = _("Consensus") if style is None else titles.get(style, f'"{style}"')
-        return Job(lesion, style, _("{title} of {label}").format(title=title, label=lesion.label))
+        return Job(lesion, style, _("{title} of {label}").format(title=title, label=lesion.label), self.session.model)

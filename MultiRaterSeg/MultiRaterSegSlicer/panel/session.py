@@ -74,13 +74,13 @@ class Session:
         lesion = self.lesion
         return self.parameters.blind_review and lesion is not None and lesion.label not in self.revealed
 
-    def remote(self, lesion: SceneLesion):
+    def remote(self, lesion: SceneLesion, model):
         """The lesion as the worker knows it; made once for a place and a model. Raises the library's errors."""
         place = lesion.place
-        key = (lesion.label, self.model.name, repr(place), self.parameters.seed)
+        key = (lesion.label, model.name, repr(place), self.parameters.seed)
         if key not in self._remotes:
             self._remotes = {k: v for k, v in self._remotes.items() if k[0] != lesion.label}
-            self._remotes[key] = self.logic.lesion(lesion.volume_node, place, self.model, self.parameters.seed)
+            self._remotes[key] = self.logic.lesion(lesion.volume_node, place, model, self.parameters.seed)
         return self._remotes[key]
 
     def say(self, text: str, kind: str = "info", *buttons: Button, details: str = "") -> None:

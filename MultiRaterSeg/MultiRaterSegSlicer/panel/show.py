@@ -1,14 +1,15 @@
 """What is to be seen: the scene, the settings and the worker as one PanelState."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from MultiRaterSegLib.segments import CONSENSUS_COLOR, EXPERT_COLORS
+from MultiRaterSegLib.segments import CONSENSUS_COLOR, expert_colors
 
 from ..i18n import _
 from ..scene.tables import Row
 from .facts import Facts
 from .state import Button, Choice, Message, PanelState, StyleRow
-from .words import number_words, volume_words
+from .words import number_words, styles_words, volume_words
 
 if TYPE_CHECKING:
     from .presenter import Panel
@@ -27,7 +28,7 @@ def state_of(panel: "Panel") -> PanelState:
         has_result=bool(panel.facts.rows),
         can_compute=lesion is not None,
         busy=panel.jobs.busy or panel.engine.starting,
-        models=tuple(_model_choice(model) for model in session.models),
+        models=_model_choices(session.models),
         model=model.name if model else "",
         model_note=_model_note(panel),
         lesions=tuple(Choice(lesion.label, _lesion_title(lesion)) for lesion in known),
@@ -38,6 +39,8 @@ def state_of(panel: "Panel") -> PanelState:
         warnings=facts.warnings,
         map_on=parameters.map_on,
         bands_shown=lesion is not None and lesion.visible("bands"),
+        styles_note=styles_words(model.experts) if model else "",
+        styles_left=model is None or bool(panel.facts.styles_left(model)),
         rows=_rows(panel, facts),
         order_note=facts.order_note,
         spots=facts.spots,
@@ -61,18 +64,35 @@ def _blind_message(panel: "Panel") -> Message | None:
     return Message("info", text.format(label=label), (Button(_("Reveal"), panel.reveal),))
 
 
-def _model_choice(model) -> Choice:
-    """With what it was trained on; grey where it cannot follow sentences, as the field for them will be."""
-    title = " · ".join(part for part in (model.title or model.name, model.trained_for) if part)
-    tip = _("Trained on {what}.").format(what=model.trained_for) if model.trained_for else title
-    return Choice(model.name, title, tip, grey=not model.follows_prompts)
+def _model_choices(models) -> tuple[Choice, ...]:
+    """Method and what it was trained on, the model's own name where that is not enough to tell it from the others; grey
+    where it cannot follow sentences, as the field for them will be."""
+    titles = [_title((model.title or model.name, model.trained_for)) for model in models]
+    return tuple(
+        Choice(
+            model.name,
+            title if titles.count(title) == 1 else _title((model.name, model.title, model.trained_for)),
+            _title((model.name, _("trained on {what}").format(what=model.trained_for) if model.trained_for else "")),
+            grey=not model.follows_prompts,
+        )
+        for model, title in zip(models, titles)
+    )
+
+
+def _title(parts: Sequence[str]) -> str:
+    return " · ".join(part for part in parts if part)
 
 
 def _model_note(panel: "Panel") -> str:
     session, model = panel.session, panel.session.model
     if model is None:
         return panel.engine.words if panel.engine.installed else ""
-    prompts = "" if model.follows_prompts else _("This model does not follow sentences.")
+    if model.follows_prompts:
+        prompts = ""
+    elif model.experts:
+        prompts = _("This model does not follow sentences.")
+    else:
+        prompts = _("This model shows the consensus only: it has no reader styles and does not follow sentences.")
     chosen = session.parameters.model
     missing = "" if chosen in ("", model.name) else _("'{name}' is not installed here.").format(name=chosen)
     return " ".join(part for part in (missing, prompts) if part)
@@ -89,18 +109,21 @@ def _rows(panel: "Panel", facts: Facts) -> tuple[StyleRow, ...]:
     offered = {}
     if model is not None:
         offered["consensus"] = (_("Consensus"), CONSENSUS_COLOR)
-        offered |= {expert.name: (expert.title, color) for expert, color in zip(model.experts, EXPERT_COLORS)}
+        colors = expert_colors(expert.name for expert in model.experts)
+        offered |= {expert.name: (expert.title, colors[expert.name]) for expert in model.experts}
     names = [*offered, *(name for name in facts.rows if name not in offered)]
     return tuple(
-        _computed(facts.rows[name], lesion.visible(name), name in asked)
+        _computed(facts.rows[name], lesion.visible(name), name in asked, model)
         if name in facts.rows
         else _offered(name, *offered[name], name in asked)
         for name in names
     )
 
 
-def _computed(row: Row, shown: bool, asked: bool) -> StyleRow:
-    title = row.title + (" · " + _("edited") if row.edited else "")
+def _computed(row: Row, shown: bool, asked: bool, model) -> StyleRow:
+    """With the model's name where another one than the chosen one drew it."""
+    drawn_by = [row.model] if model is not None and row.model != model.name else []
+    title = _title([row.title, *drawn_by, _("edited") if row.edited else ""])
     volume = volume_words(row.volume)
     agreement = ("", "") if row.name == "consensus" else (number_words(row.dice, 2), number_words(row.hd95_mm, 1))
     return StyleRow(row.name, title, row.color, shown, True, _("computing…") if asked else volume, *agreement)

@@ -62,15 +62,18 @@ class SpotRow(NamedTuple):
 
 @dataclass(frozen=True)
 class SteerState:
-    """The fourth step. styles: what the slider can run between. problem: why a sentence cannot be followed, or what of
-    it was not understood. preview: what the preview segment shows, and how long it took."""
+    """The fourth step. styles: what the slider can run between. hint: stands in the empty field for sentences. problem:
+    why a sentence cannot be followed, or what of it was not understood. preview: what the preview segment shows, and how
+    long it took."""
 
     styles: tuple[Choice, ...] = ()
+    can_slide: bool = False
     first: str = ""
     second: str = ""
     position: float = 0.5
     prompt: str = ""
     prompt_allowed: bool = True
+    hint: str = ""
     suggestions: tuple[str, ...] = ()
     understood: str = ""
     problem: str = ""
@@ -102,6 +105,8 @@ class PanelState:
     warnings: tuple[str, ...] = ()
     map_on: bool = False
     bands_shown: bool = True
+    styles_note: str = ""
+    styles_left: bool = True
     rows: tuple[StyleRow, ...] = ()
     order_note: str = ""
     spots: tuple[SpotRow, ...] = ()

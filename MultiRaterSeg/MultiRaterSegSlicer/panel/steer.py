@@ -110,14 +110,17 @@ class Steer:
         styles = self._styles()
         keys = [style.key for style in styles]
         first = parameters.slider_first if parameters.slider_first in keys else (keys[0] if keys else "")
+        can_say = self._model is None or self._model.follows_prompts
         last = [key for key in self._expert_names() if key in keys][-1:] or keys[-1:] or [""]
         return SteerState(
             styles,
+            len(styles) > 1,
             first,
             parameters.slider_second if parameters.slider_second in keys else last[0],
             parameters.slider_position,
             parameters.prompt,
-            self._model is None or self._model.follows_prompts,
+            can_say,
+            _("Or say it: include the ground-glass halo") if can_say else _("This model does not follow sentences."),
             (*parameters.prompt_history, *(s for s in SUGGESTIONS if s not in parameters.prompt_history)),
             self._understood,
             self._problem,
@@ -167,7 +170,7 @@ class Steer:
         if style is None or lesion is None:
             return
         try:
-            remote = self.session.remote(lesion)
+            remote = self.session.remote(lesion, self._model)
         except MultiRaterSegError as error:
             self.session.fail(error)
             return
@@ -207,7 +210,7 @@ class Steer:
                     volume=volume_words(volume_range(prediction.volumes_ml), "{median}")
                 )
 
-        job = self._whole = Job(lesion, style, _("Preview of {name}").format(name=name_of(style)), deliver)
+        job = self._whole = Job(lesion, style, _("Preview of {name}").format(name=name_of(style)), self._model, deliver)
         self._jobs.ask(job)
 
     def _stop_whole(self) -> None:
@@ -225,8 +228,9 @@ class Steer:
         if unknown:
             problems.append(_("Not understood: {words}.").format(words=", ".join(unknown)))
         elif understood.error:
-            problems.append(_("Not understood.") + " " + understood.error)
-        if unknown or understood.error:
+            problems.extend([_("Not understood.")] if understood.suggestions else [])
+            problems.append(understood.error)
+        if (unknown or understood.error) and understood.suggestions:
             problems.append(_("Try: {tips}.").format(tips=", ".join(understood.suggestions)))
         self._problem = " ".join(problems)
         self.session.changed()

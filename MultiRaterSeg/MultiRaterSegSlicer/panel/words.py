@@ -27,6 +27,15 @@ def volume_words(volume, words: str = "{median} ({low}-{high})") -> str:
     return words.format(**{name: f"{value:.{digits}f}" for name, value in volume._asdict().items()})
 
 
+def styles_words(experts) -> str:
+    """Where a model's reader styles come from, so that nobody takes them for more. experts: those that it offers."""
+    if not experts:
+        return _("This model knows no reader styles; its consensus is all there is to see.")
+    if experts[0].ranked_by == "rater":
+        return _("Learned from the outlines of the readers so named in the training data; they drew none of these.")
+    return _("Learned from anonymous readers ranked by size of their outlines; not individual doctors.")
+
+
 def number_words(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 

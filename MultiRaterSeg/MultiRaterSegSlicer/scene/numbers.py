@@ -46,6 +46,7 @@ def _row(lesion, record: Record, population: Prediction | None) -> Row:
         empty_samples=int((made.volumes_ml == 0).sum()),
         edited=not is_as_we_left_it(node, record.segment),
         review=review_of(node, record.segment),
+        model=made.provenance.get("model", ""),
     )
 
 

@@ -21,7 +21,7 @@ class Review(NamedTuple):
 
 class Row(NamedTuple):
     """An outline in numbers. volume: mL over its samples. dice, hd95_mm: to the consensus; None where that has no
-    meaning. edited: its segment was changed by hand since, so the numbers are of what was computed."""
+    meaning. edited: its segment was changed by hand since, so the numbers are of what was computed. model: which one drew it."""
 
     name: str
     title: str
@@ -33,6 +33,7 @@ class Row(NamedTuple):
     empty_samples: int
     edited: bool
     review: Review | None
+    model: str
 
 
 def fill_numbers(node, rows: Sequence[Row]) -> None:
