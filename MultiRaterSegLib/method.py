@@ -55,13 +55,15 @@ class Stage:
 
     loss(batch) -> {name: scalar}; "loss" is minimised, the others are logged. parameters: those that are trained; all
     others, buffers included, stay as they are (the trainer keeps frozen modules in eval mode). judged_by: what chooses
-    the best weights, the population of samples or the experts as well.
+    the best weights, the population of samples or the experts as well. begin: called once before the first step, with
+    what the former stages have learned.
     """
 
     name: str
     loss: Callable[[Batch], dict[str, Tensor]]
     modules: tuple[nn.Module, ...]
     judged_by: Literal["population", "experts"] = "population"
+    begin: Callable[[], None] = lambda: None
 
     def parameters(self) -> Iterable[nn.Parameter]:
         return (p for module in self.modules for p in module.parameters())
