@@ -180,10 +180,13 @@ def test_any_number_of_steps_samples_the_same_pixel_distribution(visits):
     assert torch.allclose(p0.mean((0, 2, 3)), shares, atol=0.012)  # 22,500 draws: three standard errors are .01
 
 
-def test_visited_times_are_even_and_refused_where_there_are_not_so_many():
+def test_visited_times_are_even_or_finer_near_the_noise_and_refused_where_there_are_not_so_many():
     assert time_grid(250, 5) == [250, 200, 150, 100, 50, 0]
     assert time_grid(250, 250) == list(range(250, -1, -1))
     assert time_grid(250, 1) == [250, 0]
+    assert time_grid(250, 5, 2.0) == [250, 240, 210, 160, 90, 0]
+    assert time_grid(250, 250, 2.0) == list(range(250, -1, -1))
+    assert time_grid(6, 5, 3.0) == [6, 5, 4, 3, 2, 0]  # times stay distinct
     for wrong in (0, 251):
         with pytest.raises(UnsupportedRequest, match="1 to 250"):
             time_grid(250, wrong)

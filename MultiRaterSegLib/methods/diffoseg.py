@@ -55,7 +55,8 @@ from ..noise import Noise
 
 @dataclass(frozen=True)
 class Config(BackboneConfig):
-    """The paper's numbers (section 3.1). time_steps: T. sampling_steps: evaluations a sample, evenly over T.
+    """The paper's numbers (section 3.1). time_steps: T. sampling_steps: evaluations a sample;
+    step_spacing: 1 = evenly over T, more = finer near T (see time_grid).
 
     backbone, widths: of the image network of "features". denoiser_widths: at full, 1/2, 1/4, ... resolution.
     """
@@ -65,6 +66,7 @@ class Config(BackboneConfig):
     denoiser_widths: tuple[int, ...] = (32, 32, 64, 96, 128)
     time_steps: int = 250
     sampling_steps: int = 250
+    step_spacing: float = 1.0
     schedule: Literal["cosine", "public_cosine"] = "cosine"
     loss: Literal["kl", "cross_entropy"] = "kl"
     consensus: Literal["subset_mean", "subset_majority", "subset_intersection", "random_reader", "mean_of_all"] = (
@@ -133,7 +135,8 @@ class DiffOSeg(Method):
                 return self.consensus_denoiser(x, time, seen).softmax(1)
             return self._expert_prediction(x, time, seen, style)
 
-        times = time_grid(self.config.time_steps, self.config.sampling_steps)
+        c = self.config
+        times = time_grid(c.time_steps, c.sampling_steps, c.step_spacing)
         p0 = ancestral_sample(predict, self.schedule, times, uniform, len(self.labels))
         return p0.unflatten(0, (-1, batch))
 

@@ -144,6 +144,11 @@ class FeatureDenoiser(Denoiser):
             self.out.bias.copy_(torch.tensor([3.0] + [0.0] * (labels - 1)))  # lesions are small: start from background
         self.to(memory_format=torch.channels_last)
 
+    def start_from(self, other: Denoiser) -> None:
+        super().start_from(other)
+        if self.expert is not None:
+            nn.init.zeros_(self.expert.weight)
+
     def look(self, image: Tensor, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         return tuple(layer(f).contiguous(memory_format=torch.channels_last) for layer, f in zip(self.context, features))
 
