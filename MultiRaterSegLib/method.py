@@ -105,6 +105,15 @@ class Method(nn.Module, ABC):
         """How a sentence is read: an object with `.summary()` and `.notes`. Raises UnsupportedRequest as prompt_style."""
         raise UnsupportedRequest(f"{self.title} cannot follow a prompt.")
 
+    @property
+    def steps(self) -> int | None:
+        """Network evaluations a sample takes where that can be chosen, None where it cannot."""
+        return None
+
+    def use_steps(self, steps: int) -> None:
+        """From now on a sample takes so many. Raises UnsupportedRequest where it cannot be chosen, or not that many."""
+        raise UnsupportedRequest(f"{self.title} does not draw a sample in steps; leave --steps out.")
+
     def interpolate(self, a: Style, b: Style, t: float) -> Style:
         """Between two styles: t = 0 is exactly a, t = 1 exactly b."""
         return a if t == 0 else b if t == 1 else torch.lerp(a, b, t)

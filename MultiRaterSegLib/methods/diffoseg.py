@@ -30,7 +30,7 @@ log p0 are mixed at each step. Noise is one uniform number a pixel and step, sha
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -149,6 +149,14 @@ class DiffOSeg(Method):
             code = F.one_hot(index, len(self.experts)).to(style)
             log_p0 = log_p0 + weight[:, None, None, None] * self.expert_denoiser(x, time, seen, code).log_softmax(1)
         return log_p0.softmax(1)
+
+    @property
+    def steps(self) -> int:
+        return self.config.sampling_steps
+
+    def use_steps(self, steps: int) -> None:
+        time_grid(self.config.time_steps, steps)  # refuses what cannot be
+        self.config = replace(self.config, sampling_steps=steps)
 
     def expert_style(self, encoded: Encoded | None, expert: int) -> Style:
         """[1, 1, E], the weight of each expert's prediction."""
