@@ -101,7 +101,8 @@ def steps_markdown(done: dict, seconds: dict, record: dict, default: int) -> str
         figures = _figures(done[steps])
         row = [cell(figures[name], percent) for name, (_, percent) in COLUMNS.items()]
         row += [cell(figures.get("dice_diagonal"), True), cell(_cost(done[steps], full), signed=True)]
-        rows.append([f"**{steps}**" if steps == default else str(steps), *row, *([f"{seconds[steps]:.2f}"] * timed)])
+        row += [f"{seconds[steps]:.2f}"] if timed else []
+        rows.append([f"**{steps}**" if steps == default else str(steps), *row])
     note = (
         f"{full.largest}, {len(full.key)} slices of {len(set(full.patient.tolist()))} patients, sampling seeds "
         f"{record['seeds']}; in brackets 95 % intervals over patients. Default: **{default}**, the fewest steps whose "
