@@ -8,6 +8,7 @@ import torch
 from tiny_model import TINY_CONFIG, share_of_loss_left, tiny_batch
 
 from MultiRaterSegLib.methods.diffoseg import Config, DiffOSeg, consensus_mask
+from MultiRaterSegLib.metrics import Pairs, ged
 from MultiRaterSegLib.networks.denoiser import GuidedDiffusionUNet
 from MultiRaterSegLib.networks.expert_prompt import ExpertPrompt, PromptSize
 from MultiRaterSegLib.noise import Noise
@@ -183,3 +184,31 @@ def test_every_weight_of_a_prompt_is_used():
     code = torch.eye(4)[[1, 2]]
     prompt(torch.randn(2, 8, 6, 6, generator=torch.Generator().manual_seed(1)), code).square().sum().backward()
     assert (prompt.components.grad != 0).all()
+
+
+def test_a_student_of_one_step_draws_as_variedly_as_its_teacher():
+    """One step of a plain model draws the mean outline again and again; after distillation its draws differ as readers do."""
+    method, batch = changed(sampling_steps=1, teacher_steps=6, draws_per_image=4).train(), tiny_batch(images=4)
+    consensus, _, distillation = method.stages()
+    share_of_loss_left(consensus, batch, 150, 1e-2)
+
+    def score() -> tuple[float, float]:
+        with torch.no_grad():
+            encoded = method.encode(batch.image)
+            drawn = method.sample(encoded, Noise(0, samples=8, images=range(4)))[:, :, 1] > 0.5
+        pairs = [Pairs.of(drawn[:, i], batch.masks[i] > 0.5) for i in range(4)]
+        return sum(map(ged, pairs)) / 4, drawn.float().var(0).sum().item()
+
+    plain_ged, plain_spread = score()
+    for parameter in method.parameters():
+        parameter.requires_grad_(False)
+    for parameter in distillation.parameters():
+        parameter.requires_grad_(True)
+    distillation.begin()
+    before = {name: value.clone() for name, value in method.image_network.state_dict().items()}
+    share_of_loss_left(distillation, batch, 150, 5e-3)
+    student_ged, student_spread = score()
+    assert student_ged < 0.9 * plain_ged
+    assert student_spread > 2 * plain_spread
+    assert all(torch.equal(value, before[name]) for name, value in method.image_network.state_dict().items())
+    assert not any("teacher" in name for name in method.state_dict())

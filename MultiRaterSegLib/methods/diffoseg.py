@@ -23,13 +23,15 @@ Where paper and public code disagree, or leave something open, and what we chose
   does. The public code leaves the first layer of stage II random; we carry its channels over, the experts' start at zero.
 * `expert_identity`, the paper's Table 4: "blind", "concatenation", "prompt". In "features" the code joins the time's.
 * `draws_per_image`: masks and times drawn for each image of a batch, since seeing the image costs most.
-* `distilled_steps`: a third stage, see `distillation_loss`. Not in the paper.
+* `teacher_steps`: a third stage that teaches the network to draw in few steps what it draws in many, see
+  `distillation_loss`. Not in the paper; 0 = there is none.
 
 A style is the weight of each expert, one-hot for an expert. Mixed codes were never trained, so between two experts their
 log p0 are mixed at each step. Noise is one uniform number a pixel and step, shared along a volume's slices.
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
@@ -46,6 +48,7 @@ from ..diffusion.categorical import (
     public_cosine_schedule,
     time_grid,
 )
+from ..losses import energy_distance
 from ..method import Batch, Expert, Method, Stage, Style
 from ..networks.backbone import BackboneConfig, ImageLevels
 from ..networks.denoiser import Denoiser, FeatureDenoiser, GuidedDiffusionUNet
@@ -75,6 +78,7 @@ class Config(BackboneConfig):
     expert_identity: Literal["prompt", "concatenation", "blind"] = "prompt"
     prompt: PromptSize = field(default_factory=PromptSize)
     draws_per_image: int = 1
+    teacher_steps: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +104,7 @@ class DiffOSeg(Method):
         self.expert_denoiser = self._denoiser(0 if config.expert_identity == "blind" else len(experts))
         make_schedule = cosine_schedule if config.schedule == "cosine" else public_cosine_schedule
         self.schedule = make_schedule(config.time_steps)
+        self._teachers: tuple[Denoiser, ...] = ()  # not among the modules: a distilled model is saved without them
 
     def _denoiser(self, experts: int) -> Denoiser:
         c = self.config
@@ -135,10 +140,12 @@ class DiffOSeg(Method):
                 return self.consensus_denoiser(x, time, seen).softmax(1)
             return self._expert_prediction(x, time, seen, style)
 
-        c = self.config
-        times = time_grid(c.time_steps, c.sampling_steps, c.step_spacing)
+        times = self._times(self.config.sampling_steps)
         p0 = ancestral_sample(predict, self.schedule, times, uniform, len(self.labels))
         return p0.unflatten(0, (-1, batch))
+
+    def _times(self, visits: int) -> list[int]:
+        return time_grid(self.config.time_steps, visits, self.config.step_spacing)
 
     def _expert_prediction(self, x: Tensor, time: Tensor, seen: tuple[Tensor, ...], style: Tensor) -> Tensor:
         """p0 of experts mixed by their weights [N, E] in the logarithm: one evaluation for each expert that takes part."""
@@ -167,14 +174,21 @@ class DiffOSeg(Method):
 
     def stages(self) -> tuple[Stage, ...]:
         seen = () if self.image_network is None else (self.image_network,)
-        return (
+        both = (self.consensus_denoiser, self.expert_denoiser)
+        stages = (
             Stage("consensus", self.consensus_loss, (*seen, self.consensus_denoiser)),
             Stage("experts", self.expert_loss, (self.expert_denoiser,), "experts", self._start_stage_two),
         )
+        if not self.config.teacher_steps:
+            return stages
+        return (*stages, Stage("distillation", self.distillation_loss, both, "experts", self._become_teachers))
 
     @torch.no_grad()
     def _start_stage_two(self) -> None:
         self.expert_denoiser.start_from(self.consensus_denoiser)
+
+    def _become_teachers(self) -> None:
+        self._teachers = tuple(deepcopy(net).eval() for net in (self.consensus_denoiser, self.expert_denoiser))
 
     def consensus_loss(self, batch: Batch) -> dict[str, Tensor]:
         """Stage I (section 2.1)."""
@@ -195,6 +209,49 @@ class DiffOSeg(Method):
         image = torch.arange(count, device=masks.device) % len(masks)
         code = F.one_hot(index, len(self.experts)).float()
         return self._denoising_loss(self.expert_denoiser, masks[image, index], seen, code)
+
+    def distillation_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Few steps that draw what `teacher_steps` draw, for the population or an expert (half of the batches each).
+
+        That one jump should match two of the teacher's in p0 asks nothing: of a trained model p0 is already the mean of what
+        follows. What few steps lack is that the pixels of a draw belong together. So it is sets of draws that must match: in
+        the energy distance (the GED's own), the student's predictions from noised draws of the teacher against those draws.
+        Cross-entropy with the very draw that was noised counts as far as x_t tells which it was, alpha bar_t.
+        """
+        draws, images = max(2, self.config.draws_per_image), len(batch.image)
+        who = int(torch.rand(()) < 0.5) if self.experts else 0
+        student, teacher = (
+            (self.consensus_denoiser, self.expert_denoiser)[who],
+            self._teachers[who].to(batch.image.device),
+        )
+        code = None
+        if who:
+            index = torch.randint(len(self.experts), (images,), device=batch.image.device)
+            code = F.one_hot(index, len(self.experts)).float().repeat(draws, 1)
+        with torch.no_grad():
+            features = self._features(batch.image)
+            seen = teacher.look(batch.image, features)
+
+            def predict(x: Tensor, t: int) -> Tensor:
+                return teacher(x, torch.full((len(x),), t, device=x.device), seen, code).softmax(1)
+
+            def uniform(_t: int) -> Tensor:
+                return torch.rand(draws * images, 1, *batch.image.shape[-2:], device=batch.image.device)
+
+            times, labels = self._times(self.config.teacher_steps), len(self.labels)
+            drawn = ancestral_sample(predict, self.schedule, times, uniform, labels)
+            drawn = F.one_hot(drawn.argmax(1), labels).movedim(-1, 1).to(drawn)  # [K * B, L, H, W]
+            visited = self._times(self.config.sampling_steps)[:-1]
+            t = visited[int(torch.randint(len(visited), ()))]
+            x_t = draw(marginal(drawn, t, self.schedule), torch.rand_like(drawn[:, :1]))
+        seen = student.look(batch.image, features)
+        log_p0 = student(x_t, torch.full((len(x_t),), t, device=x_t.device), seen, code).log_softmax(1)
+        samples, masks = (p[:, 1:].sum(1).unflatten(0, (draws, images)) for p in (log_p0.exp(), drawn))
+        terms = {
+            "energy": energy_distance(samples, masks.movedim(0, 1)),
+            "cross_entropy": -(drawn * log_p0).sum(1).mean(),
+        }
+        return {"loss": terms["energy"] + float(self.schedule.keep[t]) * terms["cross_entropy"], **terms}
 
     def _denoising_loss(
         self, denoiser: Denoiser, masks: Tensor, seen: tuple[Tensor, ...], code: Tensor | None = None
