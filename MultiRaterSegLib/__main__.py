@@ -122,6 +122,12 @@ def _add_demo(commands) -> None:
 def _add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="prosona_compact", metavar="NAME|FILE", help="default: prosona_compact")
     parser.add_argument("--samples", type=_count, default=20, metavar="N", help="simulated readers (default: 20)")
+    parser.add_argument(
+        "--steps",
+        type=_count,
+        metavar="N",
+        help="network evaluations a sample, of a diffusion model (default: its own)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same readers (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
 

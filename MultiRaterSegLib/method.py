@@ -55,13 +55,15 @@ class Stage:
 
     loss(batch) -> {name: scalar}; "loss" is minimised, the others are logged. parameters: those that are trained; all
     others, buffers included, stay as they are (the trainer keeps frozen modules in eval mode). judged_by: what chooses
-    the best weights, the population of samples or the experts as well.
+    the best weights, the population of samples or the experts as well. begin: called once before the first step, with
+    what the former stages have learned.
     """
 
     name: str
     loss: Callable[[Batch], dict[str, Tensor]]
     modules: tuple[nn.Module, ...]
     judged_by: Literal["population", "experts"] = "population"
+    begin: Callable[[], None] = lambda: None
 
     def parameters(self) -> Iterable[nn.Parameter]:
         return (p for module in self.modules for p in module.parameters())
@@ -102,6 +104,15 @@ class Method(nn.Module, ABC):
     def understand(self, prompt: str) -> Any:
         """How a sentence is read: an object with `.summary()` and `.notes`. Raises UnsupportedRequest as prompt_style."""
         raise self._cannot_follow()
+
+    @property
+    def steps(self) -> int | None:
+        """Network evaluations a sample takes where that can be chosen, None where it cannot."""
+        return None
+
+    def use_steps(self, steps: int) -> None:
+        """From now on a sample takes so many. Raises UnsupportedRequest where it cannot be chosen, or not that many."""
+        raise UnsupportedRequest(f"{self.title} does not draw a sample in steps; leave --steps out.")
 
     def interpolate(self, a: Style, b: Style, t: float) -> Style:
         """Between two styles: t = 0 is exactly a, t = 1 exactly b."""

@@ -43,10 +43,18 @@ class VolumePredictor:
         self.frame: Frame = checkpoint.frame
 
     @classmethod
-    def from_checkpoint(cls, name_or_path: str | Path = DEFAULT_MODEL, device: str = "auto") -> "VolumePredictor":
-        """A shipped or installed model by name, or a file. device: "auto", "cpu", "cuda", "cuda:1", "mps"."""
+    def from_checkpoint(
+        cls, name_or_path: str | Path = DEFAULT_MODEL, device: str = "auto", steps: int | None = None
+    ) -> "VolumePredictor":
+        """A shipped or installed model by name, or a file. device: "auto", "cpu", "cuda", "cuda:1", "mps".
+
+        steps: network evaluations a sample, of a model that samples in steps; None = the model's own choice.
+        """
         device = choose_device(device)
-        return cls(load_checkpoint(name_or_path, device), device)
+        checkpoint = load_checkpoint(name_or_path, device)
+        if steps is not None:
+            checkpoint.method.use_steps(steps)
+        return cls(checkpoint, device)
 
     @property
     def experts(self) -> list[str]:
@@ -103,6 +111,7 @@ class VolumePredictor:
             "python": platform.python_version(),
             "seed": seed,
             "samples": samples,
+            **({} if self.method.steps is None else {"sampling_steps": self.method.steps}),
             **request,
         }
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.expert import Expert
 from MultiRaterSegLib.methods import METHODS
-from Training.start import backbone_from, start_from
+from Training.start import backbone_from, former_stages_from, start_from
 
 SIZES = {"backbone": "compact", "widths": [8, 8, 16]}
 
@@ -26,7 +26,7 @@ def tiny(name: str, seed: int, **changes):
 def written(tmp_path):
     def write(method):
         path = tmp_path / f"{method.name}.safetensors"
-        save_file({name: value.clone() for name, value in method.state_dict().items()}, str(path))
+        save_file({name: value.contiguous().clone() for name, value in method.state_dict().items()}, str(path))
         return path
 
     return write
@@ -69,3 +69,18 @@ def test_the_checkpoint_says_which_file_it_started_from(written):
     said = start_from(taker, path)
     assert said == {"all_weights": hashlib.sha256(path.read_bytes()).hexdigest()}
     assert all(torch.equal(value, giver.state_dict()[key]) for key, value in taker.state_dict().items())
+
+
+def test_what_former_stages_trained_is_taken_over_though_the_later_ones_are_of_another_kind(written):
+    sizes = {"network": "features", "denoiser_widths": [8, 8, 8, 16], "widths": [8, 8, 16, 16]}
+    giver = tiny("diffoseg", 1, expert_identity="prompt", **sizes)
+    taker, untouched = (tiny("diffoseg", 2, expert_identity="blind", **sizes) for _ in range(2))
+    said = former_stages_from(taker, written(giver), ["experts"])
+    assert list(said) == ["former_stages"]
+    for key, value in taker.state_dict().items():
+        former = key.startswith(("image_network.", "consensus_denoiser."))
+        assert torch.equal(value, (giver if former else untouched).state_dict()[key]), key
+    with pytest.raises(DataError, match="that others come before: experts"):
+        former_stages_from(taker, written(giver), ["consensus"])
+    with pytest.raises(DataError, match="does not hold"):
+        former_stages_from(taker, written(tiny("prosona", 1)), ["experts"])

@@ -13,6 +13,7 @@ from MultiRaterSegLib.errors import RecipeError
 from MultiRaterSegLib.frame import Frame
 from MultiRaterSegLib.method import Batch, Expert, Method, Stage
 from MultiRaterSegLib.methods import METHODS
+from MultiRaterSegLib.networks.expert_prompt import PromptSize
 from Training.data.lidc_slices import EXPERTS
 
 METHOD_NAMES = [name for name, kind in METHODS.items() if kind.__module__.startswith("MultiRaterSegLib.")]
@@ -25,6 +26,16 @@ TINY_UNET = {"backbone": "compact", "widths": (8, 16)}
 TINY_LATENT_UNET = {**TINY_UNET, "posterior_widths": (8, 16)}
 TINY_CONFIG = {
     "harmonizer": {**TINY_LATENT_UNET, "token_dim": 8, "prompt_grid": 4, "bank_size": 20, "bank_size_inference": 20},
+    "diffoseg": {
+        **TINY_UNET,
+        "widths": (8, 8, 16, 16),
+        "network": "features",
+        "denoiser_widths": (4, 8, 8, 8),
+        "time_steps": 20,
+        "sampling_steps": 3,
+        "loss": "cross_entropy",
+        "prompt": PromptSize(width=4, grid=4, attention_blocks=1),
+    },
     "dpersona": {**TINY_LATENT_UNET, "query_widths": (8, 8), "bank_size": 20, "bank_size_inference": 20},
     "prob_unet": TINY_LATENT_UNET,
     "unet_heads": TINY_UNET,

@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from MultiRaterSegLib.errors import DataError
-from Training.evaluation_options import evaluation_options, run_command
+from Training.evaluation_options import evaluation_options, positive, run_command
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,6 +41,8 @@ def run(options: argparse.Namespace) -> str:
         raise DataError("--save-predictions keeps row numbers of one file; give one --data file at a time.")
     others = {folder.name: Evaluation.load(folder / "per_slice.npz") for folder in options.against}
     checkpoint = load_checkpoint(options.model, choose_device(options.device))
+    if options.steps:
+        checkpoint.method.use_steps(options.steps)
     task = load_task(options)
     record = about(checkpoint, task)
     evaluation, robustness = evaluate_on(
@@ -61,6 +63,7 @@ def run(options: argparse.Namespace) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = evaluation_options(description=__doc__)
     parser.add_argument("model", help="a model's name, a .safetensors file or a run folder")
+    parser.add_argument("--steps", type=positive, metavar="N", help="evaluations a sample (default: the model's own)")
     parser.add_argument("--save-predictions", type=Path, metavar="P.npz", help="keep the masks of the first seed")
     parser.add_argument("--against", type=Path, nargs="+", default=[], metavar="FOLDER", help="--out of other models")
     parser.add_argument("--out", type=Path, help="folder (default: runs/evaluation/MODEL-SUBSET)")

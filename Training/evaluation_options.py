@@ -29,6 +29,9 @@ def evaluation_options(**texts) -> argparse.ArgumentParser:
     data.add_argument(
         "--every", type=positive, default=1, metavar="K", help="only every K-th slice (nodule: acquisition)"
     )
+    data.add_argument(
+        "--one-per-patient", type=int, metavar="SEED", help="one slice of each patient, drawn by this seed: for curves"
+    )
     draw = parser.add_argument_group("sampling")
     draw.add_argument(
         "--samples", type=positive, nargs="+", default=[10, 30, 50], metavar="N", help="sizes of sample sets"

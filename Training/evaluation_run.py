@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import zlib
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -53,7 +54,10 @@ def load_task(options: argparse.Namespace) -> Task:
         slices = acquisitions[options.clean_scanner]
     else:
         slices = validation_slices(recipe, options.root) if recipe else _load(options, root)
-    rows = slices.subset(options.subset)[:: 1 if acquired else options.every]
+    rows = slices.subset(options.subset)
+    if options.one_per_patient is not None:
+        rows = one_per_patient(slices.patient[rows], rows, options.one_per_patient)
+    rows = rows[:: 1 if acquired else options.every]
     conditions: dict[str, Planes] = {}
     if acquired:
         conditions = acquired_planes(acquisitions, options.clean_scanner)
@@ -62,7 +66,9 @@ def load_task(options: argparse.Namespace) -> Task:
     thinned = "nodule" if acquired else "slice"
     record = {
         "data": [f"validation patients of {recipe.name}"] if recipe else data_names(options),
-        "subset": options.subset + (f", every {options.every}. {thinned}" if options.every > 1 else ""),
+        "subset": options.subset
+        + ("" if options.one_per_patient is None else f", a slice of each patient (seed {options.one_per_patient})")
+        + (f", every {options.every}. {thinned}" if options.every > 1 else ""),
         "sizes": options.samples,
         "seeds": options.seeds,
         "expert_samples": options.expert_samples,
@@ -70,6 +76,17 @@ def load_task(options: argparse.Namespace) -> Task:
         "robustness_samples": options.robustness_samples,
     }
     return Task(slices, rows, conditions, record, recipe)
+
+
+def one_per_patient(patient: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
+    """One of each patient's rows, ascending. patient: [n], whose each row is. Which one depends on the seed, the patient and
+    the patient's own rows only, so other patients in the data change nothing."""
+    chosen = []
+    for name in np.unique(patient):
+        own = rows[patient == name]
+        rng = np.random.default_rng([seed, zlib.crc32(str(name).encode())])
+        chosen.append(own[rng.integers(len(own))])
+    return np.sort(np.array(chosen, rows.dtype))
 
 
 def validation_slices(recipe: Recipe, root: Path | None = None) -> Slices:
@@ -99,6 +116,7 @@ def about(checkpoint: Checkpoint, task: Task) -> dict:
         "model_sha256": checkpoint.sha256,
         "method": checkpoint.method.name,
         "trained_on": trained_on(recipe, task),
+        **({} if checkpoint.method.steps is None else {"steps": checkpoint.method.steps}),
         **task.record,
     }
 

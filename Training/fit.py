@@ -90,6 +90,7 @@ def fit_stage(
 ) -> None:
     """Trains one stage; afterwards `method` holds the best weight average."""
     place.mkdir(parents=True, exist_ok=True)
+    stage.begin()
     module = StageModule(method, stage, settings, recipe.seed)
     last = place / "last.ckpt"
     if not resume and last.is_file():

@@ -1,7 +1,8 @@
 """What training starts with instead of random weights: a former run of the same method, or the U-Net of another one."""
 
+import argparse
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from MultiRaterSegLib.method import Method
 BACKBONE = "backbone."
 
 
-def start_with(all_weights: Path | None, backbone: Path | None) -> Callable[[Method], dict] | None:
-    """What `train` does to a new method for the options --start-from and --backbone-from."""
-    if all_weights is not None:
-        return partial(start_from, path=all_weights)
-    return backbone and partial(backbone_from, path=backbone)
+def start_with(options: argparse.Namespace) -> Callable[[Method], dict] | None:
+    """What `train` does to a new method for the options of start_options.py (and --stages)."""
+    if options.start_from is not None:
+        return partial(start_from, path=options.start_from)
+    if options.former_stages_from is not None:
+        return partial(former_stages_from, path=options.former_stages_from, stages=options.stages or [])
+    return options.backbone_from and partial(backbone_from, path=options.backbone_from)
 
 
 def start_from(method: Method, path: Path) -> dict[str, str]:
@@ -51,6 +54,27 @@ def backbone_from(method: Method, path: Path) -> dict[str, str]:
         )
     method.load_state_dict({name: given[_within(name)] for name in wanted}, strict=False)
     return {"backbone": _sha256(path)}
+
+
+def former_stages_from(method: Method, path: Path, stages: Sequence[str]) -> dict[str, str]:
+    """Takes over the modules that stages before the first of `stages` train; the others may be of another kind there.
+
+    Returns what the checkpoint should say of it. Raises DataError when no stage is before it or the weights do not fit.
+    """
+    order = method.stages()
+    first = next((i for i, stage in enumerate(order) if stage.name in stages), 0)
+    trained = {id(module) for stage in order[:first] for module in stage.modules}
+    prefixes = tuple(f"{name}." for name, module in method.named_modules() if id(module) in trained)
+    wanted = {name: value.shape for name, value in method.state_dict().items() if name.startswith(prefixes)}
+    given = {name: value for name, value in _load(path).items() if name in wanted}
+    if not wanted or wanted != {name: value.shape for name, value in given.items()}:
+        known = ", ".join(stage.name for stage in order[1:])
+        raise DataError(
+            f"'{path}' does not hold what the stages before '{', '.join(stages)}' train. Give the weights of a run of the "
+            f"same method with those parts alike, and --stages with one that others come before: {known or 'there is none'}."
+        )
+    method.load_state_dict(given, strict=False)
+    return {"former_stages": _sha256(path)}
 
 
 def _within(name: str) -> str:

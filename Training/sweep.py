@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from MultiRaterSegLib.errors import MultiRaterSegError, RecipeError
+from Training.start_options import add_start_options
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,9 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--vary", action="append", required=True, metavar="KEY=A,B,...", help="values of one key")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value for all")
     parser.add_argument("--stages", nargs="+", help="only these stages")
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument("--start-from", type=Path, help="weights every combination starts with")
-    start.add_argument("--backbone-from", type=Path, help="weights of any method: only their U-Net is taken over")
+    add_start_options(parser)
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
     options = parser.parse_args(arguments)
     try:
@@ -62,7 +61,7 @@ def _run(options: argparse.Namespace, chosen: dict[str, str]) -> dict:
     folder = options.out / "_".join(f"{key.split('.')[-1]}={value}" for key, value in chosen.items())
     if not (folder / "best.safetensors").is_file():
         recipe = load_recipe(options.recipe, [*options.set, *(f"{key}={value}" for key, value in chosen.items())])
-        train(recipe, folder, True, start_with(options.start_from, options.backbone_from), options.stages)
+        train(recipe, folder, True, start_with(options), options.stages)
     return {**chosen, **_last_scores(folder)}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from MultiRaterSegLib.errors import MultiRaterSegError
+from Training.start_options import add_start_options
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,9 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, help="run folder (default: runs/NAME)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the run folder")
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument("--start-from", type=Path, help="weights to start the first trained stage with")
-    start.add_argument("--backbone-from", type=Path, help="weights of any method: only their U-Net is taken over")
+    add_start_options(parser)
     parser.add_argument("--stages", nargs="+", help="only these stages, in the method's order")
     options = parser.parse_args(arguments)
     from Training.recipe import list_recipes, load_recipe  # after --help: these import torch
@@ -43,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         from Training.start import start_with
 
         recipe = load_recipe(options.recipe, options.set)
-        start = start_with(options.start_from, options.backbone_from)
+        start = start_with(options)
         best = train(recipe, options.out or Path("runs") / recipe.name, options.resume, start, options.stages)
     except MultiRaterSegError as error:
         print(f"train.py: {error}", file=sys.stderr)

@@ -80,6 +80,26 @@ class CompactUNet(nn.Module):
         return x, bottleneck
 
 
+class ImageLevels(nn.Module):
+    """A U-Net of which the features of the last `levels` levels are wanted, coarse to fine, the last at full resolution."""
+
+    def __init__(self, config: BackboneConfig, channels: int, levels: int):
+        super().__init__()
+        self.backbone = make_backbone(config, channels)
+        self.level_channels = self.backbone.level_channels[-levels:]
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """[B, C, H, W] -> [B, level_channels[0], H / 2**(levels - 1), ...], ..., [B, level_channels[-1], H, W]."""
+        found = []
+
+        def keep(_level: int, features: Tensor) -> Tensor:
+            found.append(features)
+            return features
+
+        self.backbone(image, keep)
+        return tuple(found[-len(self.level_channels) :])
+
+
 class ResNetUNet(nn.Module):
     """MONAI's U-Net with a ResNet encoder (the papers: ResNet-34), its head replaced by `feature_channels` features."""
 

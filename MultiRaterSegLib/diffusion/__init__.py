@@ -1,0 +1,1 @@
+"""Diffusion processes: functions on tensors that know nothing of images or networks."""

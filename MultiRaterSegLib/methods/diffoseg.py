@@ -1,0 +1,283 @@
+"""DiffOSeg: consensus and experts by categorical diffusion (Zhang et al. 2025; paper and public code).
+
+A mask is noised by replacing labels by uniformly random ones; a network learns to say from (x_t, t, image) what the clean mask
+is. Stage I ("consensus") learns it from consensus masks of random groups of readers and is what the population is drawn
+from. Stage II ("experts") starts as a copy of it, is told whose mask to draw (a one-hot code and the prompt block), and
+learns from that expert's masks.
+
+    x_t ~ alpha_bar_t z + (1 - alpha_bar_t) / L,    L = KL(q(x_{t-1} | x_t, z) || p(x_{t-1} | x_t, image[, expert]))     (3-5)
+
+Where paper and public code disagree, or leave something open, and what we chose (fields of Config):
+* `consensus`, what stage I learns from. The paper: the mean of a random subset's masks; as a soft label, since equation 3 may be
+  fed with one. The public code truncates it, so its target is the subset's intersection. Also: the subset's majority, one
+  reader at random, the mean of all (the paper's Table 3). A subset: its size k uniform in 1..M, then its members.
+* `schedule`: self-consistent cosine; the public code's (alpha bar a step late) can be chosen, but cannot skip steps.
+* Fewer steps: the public code applies one-step posteriors at distant times. We jump with the strided posterior (in neither).
+* The last step gives p0 itself, so a sample is its most probable mask; the first state is uniform labels, not a Gaussian.
+* `loss`: "kl" is equation 5 for the step t -> t - 1. "cross_entropy" of p0 with the clean mask has the same optimum and lets
+  every noise level count. Both are means over pixels (the public code sums them: the same but for scale).
+* `network`: "unet" is the papers' (no part of it depends on the image alone); "features" runs the library's U-Net once an image
+  and a small denoiser for each sample and step. Its U-Net is trained by stage I and fixed in stage II.
+* Prompt block: one, after the bottleneck, as in the public code; a prompt grid of 8 (the code's 96 is resized to 8 by taking
+  four values of 144); group norm, no dropout; it passes features unchanged at first, so that stage II starts as stage I
+  does. The public code leaves the first layer of stage II random; we carry its channels over, the experts' start at zero.
+* `expert_identity`, the paper's Table 4: "blind", "concatenation", "prompt". In "features" the code joins the time's.
+* `draws_per_image`: masks and times drawn for each image of a batch, since seeing the image costs most.
+* `teacher_steps`: a third stage that teaches the network to draw in few steps what it draws in many, see
+  `distillation_loss`. Not in the paper; 0 = there is none.
+
+A style is the weight of each expert, one-hot for an expert. Mixed codes were never trained, so between two experts their
+log p0 are mixed at each step. Noise is one uniform number a pixel and step, shared along a volume's slices.
+"""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..diffusion.categorical import (
+    ancestral_sample,
+    cosine_schedule,
+    draw,
+    marginal,
+    posterior_kl,
+    public_cosine_schedule,
+    time_grid,
+)
+from ..losses import energy_distance
+from ..method import Batch, Expert, Method, Stage, Style
+from ..networks.backbone import BackboneConfig, ImageLevels
+from ..networks.denoiser import Denoiser, FeatureDenoiser, GuidedDiffusionUNet
+from ..networks.expert_prompt import PromptSize
+from ..noise import Noise
+
+
+@dataclass(frozen=True)
+class Config(BackboneConfig):
+    """The paper's numbers (section 3.1). time_steps: T. sampling_steps: evaluations a sample;
+    step_spacing: 1 = evenly over T, more = finer near T (see time_grid).
+
+    backbone, widths: of the image network of "features". denoiser_widths: at full, 1/2, 1/4, ... resolution.
+    """
+
+    backbone: Literal["compact"] = "compact"
+    network: Literal["unet", "features"] = "unet"
+    denoiser_widths: tuple[int, ...] = (32, 32, 64, 96, 128)
+    time_steps: int = 250
+    sampling_steps: int = 250
+    step_spacing: float = 1.0
+    schedule: Literal["cosine", "public_cosine"] = "cosine"
+    loss: Literal["kl", "cross_entropy"] = "kl"
+    consensus: Literal["subset_mean", "subset_majority", "subset_intersection", "random_reader", "mean_of_all"] = (
+        "subset_mean"
+    )
+    expert_identity: Literal["prompt", "concatenation", "blind"] = "prompt"
+    prompt: PromptSize = field(default_factory=PromptSize)
+    draws_per_image: int = 1
+    teacher_steps: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """What the denoisers of the population and of the experts reuse of B slices of size (H, W)."""
+
+    population: tuple[Tensor, ...]
+    experts: tuple[Tensor, ...]
+    size: tuple[int, int]
+
+
+class DiffOSeg(Method):
+    name: ClassVar[str] = "diffoseg"
+    title: ClassVar[str] = "DiffOSeg"
+    Config: ClassVar[type] = Config
+
+    def __init__(self, config: Config, channels: int, labels: Sequence[str], experts: Sequence[Expert]):
+        super().__init__()
+        self.config, self.channels = config, channels
+        self.labels, self.experts = tuple(labels), tuple(experts)
+        self.image_network = ImageLevels(config, channels, 4) if config.network == "features" else None
+        self.consensus_denoiser = self._denoiser(0)
+        self.expert_denoiser = self._denoiser(0 if config.expert_identity == "blind" else len(experts))
+        make_schedule = cosine_schedule if config.schedule == "cosine" else public_cosine_schedule
+        self.schedule = make_schedule(config.time_steps)
+        self._teachers: tuple[Denoiser, ...] = ()  # not among the modules: a distilled model is saved without them
+
+    def _denoiser(self, experts: int) -> Denoiser:
+        c = self.config
+        prompt = c.prompt if c.expert_identity == "prompt" else None
+        if self.image_network is None:
+            return GuidedDiffusionUNet(self.channels, len(self.labels), c.denoiser_widths, experts, prompt)
+        seen = self.image_network.level_channels
+        return FeatureDenoiser(len(self.labels), seen, c.denoiser_widths, experts, prompt)
+
+    # -- use ----------------------------------------------------------------------------------------------------------
+
+    def encode(self, image: Tensor) -> Encoded:
+        features = self._features(image)
+        seen = (net.look(image, features) for net in (self.consensus_denoiser, self.expert_denoiser))
+        return Encoded(*seen, tuple(image.shape[-2:]))
+
+    def _features(self, image: Tensor) -> tuple[Tensor, ...]:
+        return () if self.image_network is None else self.image_network(image)
+
+    def sample(self, encoded: Encoded, noise: Noise, style: Style | None = None) -> Tensor:
+        seen = encoded.population if style is None else encoded.experts
+        batch, device = len(seen[0]), seen[0].device
+        if style is not None:
+            style = style.to(device).expand(len(noise.samples), batch, -1).flatten(0, 1)
+
+        def uniform(t: int) -> Tensor:
+            u = noise.uniform(f"labels at {t}", batch, (1, *encoded.size)).to(device)
+            return u.expand(-1, batch, -1, -1, -1).flatten(0, 1)  # [S * B, 1, H, W]
+
+        def predict(x: Tensor, t: int) -> Tensor:
+            time = torch.full((len(x),), t, device=device)
+            if style is None:
+                return self.consensus_denoiser(x, time, seen).softmax(1)
+            return self._expert_prediction(x, time, seen, style)
+
+        times = self._times(self.config.sampling_steps)
+        p0 = ancestral_sample(predict, self.schedule, times, uniform, len(self.labels))
+        return p0.unflatten(0, (-1, batch))
+
+    def _times(self, visits: int) -> list[int]:
+        return time_grid(self.config.time_steps, visits, self.config.step_spacing)
+
+    def _expert_prediction(self, x: Tensor, time: Tensor, seen: tuple[Tensor, ...], style: Tensor) -> Tensor:
+        """p0 of experts mixed by their weights [N, E] in the logarithm: one evaluation for each expert that takes part."""
+        parts = int((style != 0).sum(-1).max())
+        weights, chosen = style.topk(max(parts, 1))
+        log_p0 = 0.0
+        for weight, index in zip(weights.unbind(1), chosen.unbind(1)):
+            code = F.one_hot(index, len(self.experts)).to(style)
+            log_p0 = log_p0 + weight[:, None, None, None] * self.expert_denoiser(x, time, seen, code).log_softmax(1)
+        return log_p0.softmax(1)
+
+    @property
+    def steps(self) -> int:
+        return self.config.sampling_steps
+
+    def use_steps(self, steps: int) -> None:
+        time_grid(self.config.time_steps, steps)  # refuses what cannot be
+        self.config = replace(self.config, sampling_steps=steps)
+
+    def expert_style(self, encoded: Encoded | None, expert: int) -> Style:
+        """[1, 1, E], the weight of each expert's prediction."""
+        device = next(self.parameters()).device
+        return F.one_hot(torch.tensor(expert, device=device), len(self.experts)).float()[None, None]
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def stages(self) -> tuple[Stage, ...]:
+        seen = () if self.image_network is None else (self.image_network,)
+        both = (self.consensus_denoiser, self.expert_denoiser)
+        stages = (
+            Stage("consensus", self.consensus_loss, (*seen, self.consensus_denoiser)),
+            Stage("experts", self.expert_loss, (self.expert_denoiser,), "experts", self._start_stage_two),
+        )
+        if not self.config.teacher_steps:
+            return stages
+        return (*stages, Stage("distillation", self.distillation_loss, both, "experts", self._become_teachers))
+
+    @torch.no_grad()
+    def _start_stage_two(self) -> None:
+        self.expert_denoiser.start_from(self.consensus_denoiser)
+
+    def _become_teachers(self) -> None:
+        self._teachers = tuple(deepcopy(net).eval() for net in (self.consensus_denoiser, self.expert_denoiser))
+
+    def consensus_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Stage I (section 2.1)."""
+        masks = torch.cat(
+            [consensus_mask(batch.masks, self.config.consensus) for _ in range(self.config.draws_per_image)]
+        )
+        seen = self.consensus_denoiser.look(batch.image, self._features(batch.image))
+        return self._denoising_loss(self.consensus_denoiser, masks, seen)
+
+    def expert_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Stage II (section 2.2): on each image an expert drawn at random and the mask that stands for it."""
+        with torch.no_grad():
+            features = self._features(batch.image)
+        seen = self.expert_denoiser.look(batch.image, features)
+        count = len(batch.image) * self.config.draws_per_image
+        masks = torch.stack([batch.expert_mask(expert.name) for expert in self.experts], 1)  # [B, E, H, W]
+        index = torch.randint(len(self.experts), (count,), device=masks.device)
+        image = torch.arange(count, device=masks.device) % len(masks)
+        code = F.one_hot(index, len(self.experts)).float()
+        return self._denoising_loss(self.expert_denoiser, masks[image, index], seen, code)
+
+    def distillation_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Few steps that draw what `teacher_steps` draw, for the population or an expert (half of the batches each).
+
+        That one jump should match two of the teacher's in p0 asks nothing: of a trained model p0 is already the mean of what
+        follows. What few steps lack is that the pixels of a draw belong together. So it is sets of draws that must match: in
+        the energy distance (the GED's own), the student's predictions from noised draws of the teacher against those draws.
+        Cross-entropy with the very draw that was noised counts as far as x_t tells which it was, alpha bar_t.
+        """
+        draws, images = max(2, self.config.draws_per_image), len(batch.image)
+        who = int(torch.rand(()) < 0.5) if self.experts else 0
+        student, teacher = (
+            (self.consensus_denoiser, self.expert_denoiser)[who],
+            self._teachers[who].to(batch.image.device),
+        )
+        code = None
+        if who:
+            index = torch.randint(len(self.experts), (images,), device=batch.image.device)
+            code = F.one_hot(index, len(self.experts)).float().repeat(draws, 1)
+        with torch.no_grad():
+            features = self._features(batch.image)
+            seen = teacher.look(batch.image, features)
+
+            def predict(x: Tensor, t: int) -> Tensor:
+                return teacher(x, torch.full((len(x),), t, device=x.device), seen, code).softmax(1)
+
+            def uniform(_t: int) -> Tensor:
+                return torch.rand(draws * images, 1, *batch.image.shape[-2:], device=batch.image.device)
+
+            times, labels = self._times(self.config.teacher_steps), len(self.labels)
+            drawn = ancestral_sample(predict, self.schedule, times, uniform, labels)
+            drawn = F.one_hot(drawn.argmax(1), labels).movedim(-1, 1).to(drawn)  # [K * B, L, H, W]
+            visited = self._times(self.config.sampling_steps)[:-1]
+            t = visited[int(torch.randint(len(visited), ()))]
+            x_t = draw(marginal(drawn, t, self.schedule), torch.rand_like(drawn[:, :1]))
+        seen = student.look(batch.image, features)
+        log_p0 = student(x_t, torch.full((len(x_t),), t, device=x_t.device), seen, code).log_softmax(1)
+        samples, masks = (p[:, 1:].sum(1).unflatten(0, (draws, images)) for p in (log_p0.exp(), drawn))
+        terms = {
+            "energy": energy_distance(samples, masks.movedim(0, 1)),
+            "cross_entropy": -(drawn * log_p0).sum(1).mean(),
+        }
+        return {"loss": terms["energy"] + float(self.schedule.keep[t]) * terms["cross_entropy"], **terms}
+
+    def _denoising_loss(
+        self, denoiser: Denoiser, masks: Tensor, seen: tuple[Tensor, ...], code: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """masks [N, H, W] of the label after background, soft or hard; N = draws x images, draws first."""
+        x0 = torch.stack([1 - masks, masks], 1)
+        time = torch.randint(1, self.config.time_steps + 1, (len(x0),), device=x0.device)
+        x_t = draw(marginal(x0, time, self.schedule), torch.rand_like(x0[:, :1]))
+        log_p0 = denoiser(x_t, time, seen, code).log_softmax(1)
+        if self.config.loss == "cross_entropy":
+            return {"loss": -(x0 * log_p0).sum(1).mean()}
+        return {"loss": posterior_kl(x_t, x0, log_p0.exp(), time, time - 1, self.schedule).mean()}
+
+
+def consensus_mask(masks: Tensor, reading: str) -> Tensor:
+    """z^c of equation 3 from the readers' masks [B, M, H, W]: [B, H, W] in [0, 1], by torch's random numbers."""
+    images, raters = masks.shape[:2]
+    if reading == "mean_of_all":
+        return masks.mean(1)
+    largest = 1 if reading == "random_reader" else raters
+    size = torch.randint(1, largest + 1, (images, 1), device=masks.device)
+    rank = torch.rand(images, raters, device=masks.device).argsort(1).argsort(1)
+    chosen = (rank < size).to(masks)  # w in {0, 1}^M
+    mean = torch.einsum("bm,bmhw->bhw", chosen, masks) / size[..., None]
+    if reading == "subset_majority":
+        return (mean > 0.5).to(masks)
+    if reading == "subset_intersection":
+        return (mean > 1 - 0.5 / raters).to(masks)
+    return mean

@@ -1,0 +1,214 @@
+"""What is peculiar to DiffOSeg: what stage I learns from, how stage II starts, styles that mix, steps that can be chosen."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+import torch
+from tiny_model import TINY_CONFIG, share_of_loss_left, tiny_batch
+
+from MultiRaterSegLib.methods.diffoseg import Config, DiffOSeg, consensus_mask
+from MultiRaterSegLib.metrics import Pairs, ged
+from MultiRaterSegLib.networks.denoiser import GuidedDiffusionUNet
+from MultiRaterSegLib.networks.expert_prompt import ExpertPrompt, PromptSize
+from MultiRaterSegLib.noise import Noise
+from Training.data.lidc_slices import EXPERTS
+from Training.recipe import load_recipe
+
+LABELS = ("background", "nodule")
+
+
+def size(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def changed(**values) -> DiffOSeg:
+    torch.manual_seed(0)
+    return DiffOSeg(Config(**{**TINY_CONFIG["diffoseg"], **values}), 1, LABELS, EXPERTS).eval()
+
+
+def paper_like(**values) -> DiffOSeg:
+    """The papers' U-Net, small."""
+    return changed(network="unet", denoiser_widths=(8, 8, 8), sampling_steps=2, **values)
+
+
+def nested(count: int = 4000) -> torch.Tensor:
+    """Readers A in B in C in D as masks [count, 4, 1, 4]: the sum over pixels says who is meant."""
+    return torch.tril(torch.ones(4, 4))[None, :, None].expand(count, -1, -1, -1)
+
+
+def shares(reading: str) -> list[float]:
+    """How often the target is A, B, C, D, where it is a hard mask."""
+    torch.manual_seed(0)
+    area = consensus_mask(nested(), reading).sum((1, 2))
+    return [(area == k).float().mean().item() for k in (1, 2, 3, 4)]
+
+
+def test_the_published_unet_has_the_published_number_of_parameters():
+    assert size(GuidedDiffusionUNet(1, 2, (32, 32, 64, 96, 128))) == 5_699_138
+    prompted = GuidedDiffusionUNet(1, 2, (32, 32, 64, 96, 128), 4, PromptSize())
+    assert 7.1e6 < size(prompted) < 7.4e6  # 13.1 M in the paper, 5.9 M of them prompts of 96 x 96
+
+
+def test_the_compact_model_is_small_enough_to_ship():
+    recipe = load_recipe("diffoseg_compact")
+    method = DiffOSeg(recipe.model, 1, LABELS, EXPERTS)
+    assert size(method) <= 3.4e6
+
+
+def majority_by_enumeration() -> list[float]:
+    """Of the nested readers: every size of a subset equally often, then every subset of it."""
+    found = [0.0] * 4
+    for k in range(1, 5):
+        subsets = list(combinations(range(4), k))
+        for subset in subsets:
+            votes = [sum(pixel <= reader for reader in subset) for pixel in range(4)]
+            found[sum(2 * vote > k for vote in votes) - 1] += 0.25 / len(subsets)
+    return found
+
+
+def test_targets_of_stage_one_are_drawn_as_each_reading_says():
+    assert shares("random_reader") == pytest.approx([0.25] * 4, abs=0.03)
+    assert shares("subset_intersection") == pytest.approx([0.625, 0.2083, 0.1042, 0.0625], abs=0.03)  # by enumeration
+    assert shares("subset_majority") == pytest.approx(majority_by_enumeration(), abs=0.03)
+    assert torch.equal(consensus_mask(nested(), "mean_of_all")[0, 0], torch.tensor([1.0, 0.75, 0.5, 0.25]))
+    torch.manual_seed(0)
+    last = consensus_mask(nested(), "subset_mean")[:, 0, 3]  # the pixel that D alone marks: 1/k where D is among k
+    for k in range(1, 5):
+        assert torch.isclose(last, torch.tensor(1 / k)).float().mean() == pytest.approx(k / 16, abs=0.02)
+
+
+@pytest.mark.parametrize("make", [changed, paper_like])
+@torch.no_grad()
+def test_stage_two_starts_by_drawing_what_stage_one_draws(make):
+    method = make()
+    for parameter in method.consensus_denoiser.parameters():
+        parameter += 0.05 * torch.randn_like(parameter)  # the U-Net's last layer starts at zero
+    encoded, noise = method.encode(tiny_batch().image), Noise(0, samples=2)
+    before = method.sample(encoded, noise, method.expert_style(encoded, 3))
+    assert not torch.allclose(before, method.sample(encoded, noise))
+    method.stages()[1].begin()
+    encoded = method.encode(tiny_batch().image)
+    for expert in (0, 3):
+        drawn = method.sample(encoded, noise, method.expert_style(encoded, expert))
+        assert torch.allclose(drawn, method.sample(encoded, noise), atol=1e-5)
+
+
+def test_the_first_convolution_of_stage_two_carries_its_channels_over():
+    method = paper_like()
+    method.stages()[1].begin()
+    first, second = method.consensus_denoiser.net.conv_in.conv.weight, method.expert_denoiser.net.conv_in.conv.weight
+    assert second.shape[1] == first.shape[1] + len(EXPERTS)
+    assert torch.equal(second[:, : first.shape[1]], first)
+    assert not second[:, first.shape[1] :].any()
+
+
+@pytest.mark.parametrize("make", [changed, paper_like])
+def test_each_stage_learns_and_experts_drift_apart(make):
+    method, batch = make(), tiny_batch(images=6)
+    method.train()
+    for stage in method.stages():
+        stage.begin()
+        for parameter in method.parameters():
+            parameter.requires_grad_(False)
+        for parameter in stage.parameters():
+            parameter.requires_grad_(True)
+        assert share_of_loss_left(stage, batch, 60, 1e-2) < 0.9, stage.name
+    with torch.no_grad():
+        encoded = method.eval().encode(batch.image)
+        smallest, largest = (
+            method.sample(encoded, Noise(0, samples=4), method.expert_style(encoded, e))[:, :, 1].sum() for e in (0, 3)
+        )
+    assert smallest < 0.9 * largest  # readers of 4 and of 7 pixels' radius
+
+
+def test_a_blind_model_is_never_told_whose_mask_it_draws():
+    for make in (changed, paper_like):
+        method = make(expert_identity="blind")
+        assert size(method.expert_denoiser) == size(method.consensus_denoiser)
+        with torch.no_grad():
+            encoded = method.encode(tiny_batch().image)
+            drawn = [method.sample(encoded, Noise(0, samples=2), method.expert_style(encoded, e)) for e in (0, 3)]
+        assert torch.equal(*drawn)
+        assert size(make(expert_identity="concatenation")) < size(make(expert_identity="prompt"))
+
+
+@torch.no_grad()
+def test_between_two_experts_their_log_probabilities_are_mixed():
+    method = changed(sampling_steps=1)
+    encoded, noise = method.encode(tiny_batch().image), Noise(0, samples=2)
+    a, b = method.expert_style(encoded, 0), method.expert_style(encoded, 5)
+    ends = [method.sample(encoded, noise, style) for style in (a, b)]
+    geometric = ends[0] ** 0.7 * ends[1] ** 0.3
+    found = method.sample(encoded, noise, method.interpolate(a, b, 0.3))
+    assert torch.allclose(found, geometric / geometric.sum(2, keepdim=True), atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_volumes_slices_share_the_noise_and_images_have_their_own():
+    method = changed()
+    encoded = method.encode(tiny_batch().image[:1].expand(2, -1, -1, -1))
+    shared = method.sample(encoded, Noise(0, samples=3))
+    assert torch.equal(shared[:, 0], shared[:, 1])
+    apart = method.sample(encoded, Noise(0, samples=3, images=[1, 2]))
+    assert not torch.allclose(apart[:, 0], apart[:, 1])
+
+
+@torch.no_grad()
+def test_the_image_is_looked_at_once_however_many_samples_are_drawn():
+    method, seen = changed(), []
+    method.image_network.register_forward_hook(lambda *_: seen.append(1))
+    encoded = method.encode(tiny_batch().image)
+    method.sample(encoded, Noise(0, samples=3))
+    method.sample(encoded, Noise(0, samples=3), method.expert_style(encoded, 0))
+    assert len(seen) == 1
+
+
+@torch.no_grad()
+def test_steps_can_be_chosen_after_training():
+    method = changed()
+    encoded, evaluations = method.encode(tiny_batch().image), []
+    method.consensus_denoiser.register_forward_hook(lambda _module, given, _out: evaluations.append(int(given[1][0])))
+    for visits, spacing in ((4, 1.0), (2, 2.0), (20, 1.0)):
+        evaluations.clear()
+        method.config = replace(method.config, sampling_steps=visits, step_spacing=spacing)
+        method.sample(encoded, Noise(0, samples=2))
+        assert len(evaluations) == visits
+        assert evaluations[0] == method.config.time_steps
+
+
+def test_every_weight_of_a_prompt_is_used():
+    prompt = ExpertPrompt(8, 4, PromptSize(width=4, grid=6, attention_blocks=2))
+    for parameter in prompt.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0))
+    code = torch.eye(4)[[1, 2]]
+    prompt(torch.randn(2, 8, 6, 6, generator=torch.Generator().manual_seed(1)), code).square().sum().backward()
+    assert (prompt.components.grad != 0).all()
+
+
+def test_a_student_of_one_step_draws_as_variedly_as_its_teacher():
+    """One step of a plain model draws the mean outline again and again; after distillation its draws differ as readers do."""
+    method, batch = changed(sampling_steps=1, teacher_steps=6, draws_per_image=4).train(), tiny_batch(images=4)
+    consensus, _, distillation = method.stages()
+    share_of_loss_left(consensus, batch, 150, 1e-2)
+
+    def score() -> tuple[float, float]:
+        with torch.no_grad():
+            encoded = method.encode(batch.image)
+            drawn = method.sample(encoded, Noise(0, samples=8, images=range(4)))[:, :, 1] > 0.5
+        pairs = [Pairs.of(drawn[:, i], batch.masks[i] > 0.5) for i in range(4)]
+        return sum(map(ged, pairs)) / 4, drawn.float().var(0).sum().item()
+
+    plain_ged, plain_spread = score()
+    for parameter in method.parameters():
+        parameter.requires_grad_(False)
+    for parameter in distillation.parameters():
+        parameter.requires_grad_(True)
+    distillation.begin()
+    before = {name: value.clone() for name, value in method.image_network.state_dict().items()}
+    share_of_loss_left(distillation, batch, 150, 5e-3)
+    student_ged, student_spread = score()
+    assert student_ged < 0.9 * plain_ged
+    assert student_spread > 2 * plain_spread
+    assert all(torch.equal(value, before[name]) for name, value in method.image_network.state_dict().items())
+    assert not any("teacher" in name for name in method.state_dict())
