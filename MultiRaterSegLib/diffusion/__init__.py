@@ -1,0 +1,1 @@
+"""Diffusion processes: schedules and samplers as functions on tensors; they know nothing of images."""
