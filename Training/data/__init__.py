@@ -8,7 +8,7 @@ from MultiRaterSegLib.errors import DataError
 
 from .image_table import load_image_table
 from .lidc_attributes import load_lidc_attributes
-from .lidc_slices import load_lidc_slices
+from .lidc_slices import load_lidc_described, load_lidc_full_prompt, load_lidc_slices
 from .npc_170 import load_npc_170
 from .simulated import load_simulated
 from .simulator import SCANNERS
@@ -16,6 +16,8 @@ from .training_data import TrainingData
 
 DATASETS: dict[str, Callable[[Path, tuple[int, ...]], TrainingData]] = {
     "lidc_slices": load_lidc_slices,
+    "lidc_described": load_lidc_described,
+    "lidc_full_prompt": load_lidc_full_prompt,
     "lidc_attributes": load_lidc_attributes,
     "npc_170": load_npc_170,
     "simulated": load_simulated,
