@@ -83,9 +83,9 @@ def predict_slices(
 
 def _predict(method, frame, encoded, styles, seed: int, rows: list[int], native: list[Grid], sampling: Sampling):
     """For each row: samples [S, H, W], probability [H, W], experts [E, H, W] of one seed."""
-    drawn = _draw(method, encoded, Noise(seed, samples=sampling.samples, images=rows), None)
+    drawn = draw_lesion(method, encoded, Noise(seed, samples=sampling.samples, images=rows), None)
     noise = Noise(seed, samples=sampling.expert_samples, images=rows)
-    experts = [_draw(method, encoded, noise, style).mean(0) for style in styles]
+    experts = [draw_lesion(method, encoded, noise, style).mean(0) for style in styles]
     for i, grid in enumerate(native):
         probabilities = to_native(drawn[:, i], frame, grid)
         masks = [to_native(mean[i], frame, grid) for mean in experts]
@@ -126,7 +126,7 @@ def to_native(probability: Tensor, frame: Frame, grid: Grid) -> np.ndarray:
     return values.squeeze(-3).cpu().numpy()
 
 
-def _draw(method: Method, encoded, noise: Noise, style: Style | None) -> Tensor:
+def draw_lesion(method: Method, encoded, noise: Noise, style: Style | None) -> Tensor:
     """Lesion probability [S, B, H, W]; the parts are addressed, so their size changes nothing."""
     planes = PLANES_PER_BATCH.get(next(method.parameters()).device.type, PLANES_PER_BATCH["cuda"])
     count = max(1, planes // len(noise.images))

@@ -1,6 +1,7 @@
 """The methods, one file a paper. A new one is a file and a line here."""
 
 from ..method import Method
+from .ambiguous_text_diff import AmbiguousTextDiff
 from .dpersona import DPersona
 from .harmonizer import Harmonizer
 from .prob_unet import ProbUNet
@@ -11,6 +12,7 @@ from .unet_single import UNetSingle
 METHODS: dict[str, type[Method]] = {
     "prosona": ProSona,
     "harmonizer": Harmonizer,
+    "ambiguous_text_diff": AmbiguousTextDiff,
     "dpersona": DPersona,
     "prob_unet": ProbUNet,
     "unet_heads": UNetHeads,
