@@ -79,7 +79,9 @@ class Method(nn.Module, ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     Config: ClassVar[type]
-    follows_prompts: ClassVar[bool] = False
+    follows_prompts: bool = False
+    starts_from_another: ClassVar[bool] = False
+    """Whether training makes sense only from the weights of another run (train.py --start-from)."""
     config: Any
     channels: int
     labels: tuple[str, ...]
@@ -112,6 +114,10 @@ class Method(nn.Module, ABC):
     def interpolate(self, a: Style, b: Style, t: float) -> Style:
         """Between two styles: t = 0 is exactly a, t = 1 exactly b."""
         return a if t == 0 else b if t == 1 else torch.lerp(a, b, t)
+
+    def start_from(self, weights: dict[str, Tensor]) -> None:
+        """Takes over what training should start with. Raises RuntimeError when the weights do not fit."""
+        self.load_state_dict(weights)
 
     def expert_index(self, name: str) -> int:
         """Position of the expert called `name`; raises UnsupportedRequest with the known names."""

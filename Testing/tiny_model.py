@@ -28,6 +28,7 @@ TINY_CONFIG = {
         "prompt_share": 0.3,
         "expert_share": 0.3,
     },
+    "diff_dpo": {"beta": 100.0},
     "prob_unet": TINY_LATENT_UNET,
     "unet_heads": TINY_UNET,
     "unet_single": TINY_UNET,
@@ -44,6 +45,7 @@ TINY_CONFIG = {
         "population_samples": 3,
     },
 }
+TINY_CONFIG["diff_dpo"]["aligned"] = TINY_CONFIG["ambiguous_text_diff"]
 """Config values that make a method small; a method without an entry is built with its defaults."""
 
 FRAME = Frame(size=32, spacing_mm=2.0)
@@ -73,7 +75,8 @@ def share_of_loss_left(stage: Stage, batch: Batch, steps: int, learning_rate: fl
 
 
 def tiny_batch(size: int = 32, images: int = 3, seed: int = 0) -> Batch:
-    """Bright discs that four readers draw tighter or wider, as training would deliver them."""
+    """Bright discs that four readers draw tighter or wider, as training would deliver them; the second reader's is preferred
+    to the fourth's."""
     generator = torch.Generator().manual_seed(seed)
     yy, xx = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     center = size / 2 + torch.randn(images, 2, generator=generator)
@@ -81,7 +84,8 @@ def tiny_batch(size: int = 32, images: int = 3, seed: int = 0) -> Batch:
     image = (distance < 6).float() + 0.1 * torch.randn(images, size, size, generator=generator)
     masks = torch.stack([(distance < radius).float() for radius in (4, 5, 6, 7)], 1)
     targets = {expert.name: torch.full((images,), rank % 4) for rank, expert in enumerate(EXPERTS)}
-    return Batch(image[:, None], masks, targets, torch.arange(images))
+    preferred = masks[:, [1, 3]]
+    return Batch(image[:, None], masks, targets, torch.arange(images), preferred=preferred)
 
 
 def save_tiny_model(path: Path, name: str = "prosona", **info) -> Path:

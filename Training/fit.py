@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 import MultiRaterSegLib
 from MultiRaterSegLib.checkpoint import save_checkpoint
-from MultiRaterSegLib.errors import DataError
+from MultiRaterSegLib.errors import DataError, RecipeError
 from MultiRaterSegLib.frame import Frame
 from MultiRaterSegLib.method import Batch, Method, Stage
 from MultiRaterSegLib.methods import METHODS
@@ -41,7 +41,13 @@ def train(
     lightning.seed_everything(recipe.seed, verbose=False)
     data = load_data(recipe.data)
     training, validation = data.split_patients(recipe.data.validation_share, recipe.seed)
+    if training.slices.preferred is not None:
+        training = training.rows(training.slices.paired_rows)
     method = METHODS[recipe.method](recipe.model, data.channels, data.labels, data.experts)
+    if method.starts_from_another and start is None and not resume:
+        raise RecipeError(
+            f"{recipe.name}: {method.title} goes on from another model. Give its weights with --start-from."
+        )
     started_from = start(method) if start else {}
     info = {
         "modality": data.modality,

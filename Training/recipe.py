@@ -22,13 +22,15 @@ RECIPES = Path(__file__).parent / "recipes"
 @dataclass(frozen=True)
 class DataSettings:
     """root: folder or file(s) of the data set. folds: those trained on. validation_share: patients of these folds held
-    back to choose the best checkpoint. limit: at most so many slices (for smoke tests)."""
+    back to choose the best checkpoint. limit: at most so many slices (for smoke tests). preferences: a file of preferred
+    masks that Training/preferences.py made; only slices with a pair are then trained on."""
 
     name: str = "lidc_slices"
     root: str = "data"
     folds: tuple[int, ...] = (0, 1, 2)
     validation_share: float = 0.1
     limit: int | None = None
+    preferences: str | None = None
 
 
 @dataclass(frozen=True)

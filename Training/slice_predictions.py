@@ -28,7 +28,7 @@ PLANES_PER_BATCH = {
 @dataclass(frozen=True)
 class Sampling:
     """samples: how many of the population are drawn. seeds: one set of samples each. expert_samples: probabilities that
-    are averaged for an expert's one mask."""
+    are averaged for an expert's one mask, 0: no expert is drawn."""
 
     samples: int = 50
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -66,7 +66,7 @@ def predict_slices(
     if slices.channels != method.channels:
         raise DataError(f"The model takes images of {method.channels} channel(s); the data have {slices.channels}.")
     look = planes or (lambda row: slices.planes([row])[0])
-    experts = [expert for expert, _ in experts_and_readers(method, slices)]
+    experts = [expert for expert, _ in experts_and_readers(method, slices)] if sampling.expert_samples else []
     device = next(method.parameters()).device
     for start in range(0, len(rows), SLICES_PER_BATCH):
         chosen = [int(row) for row in rows[start : start + SLICES_PER_BATCH]]

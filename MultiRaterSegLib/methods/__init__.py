@@ -2,6 +2,7 @@
 
 from ..method import Method
 from .ambiguous_text_diff import AmbiguousTextDiff
+from .diff_dpo import DiffDPO
 from .dpersona import DPersona
 from .harmonizer import Harmonizer
 from .prob_unet import ProbUNet
@@ -13,6 +14,7 @@ METHODS: dict[str, type[Method]] = {
     "prosona": ProSona,
     "harmonizer": Harmonizer,
     "ambiguous_text_diff": AmbiguousTextDiff,
+    "diff_dpo": DiffDPO,
     "dpersona": DPersona,
     "prob_unet": ProbUNet,
     "unet_heads": UNetHeads,

@@ -93,7 +93,7 @@ class Encoded:
 class AmbiguousTextDiff(Method):
     name: ClassVar[str] = "ambiguous_text_diff"
     title: ClassVar[str] = "AmbiguousTextDiff"
-    follows_prompts: ClassVar[bool] = True
+    follows_prompts: bool = True
     Config: ClassVar[type] = Config
 
     def __init__(self, config: Config, channels: int, labels: Sequence[str], experts: Sequence[Expert]):
@@ -104,7 +104,7 @@ class AmbiguousTextDiff(Method):
                 f"denoising_loss = 'cross_entropy' is of masks; prediction is '{c.prediction}', give 'x0'."
             )
         self.config, self.channels, self.labels = config, channels, tuple(labels)
-        self.experts = tuple(experts) if c.text else ()
+        self.experts, self.follows_prompts = tuple(experts) if c.text else (), c.text
         self.backbone = make_backbone(c, channels) if c.network == "on_features" else None
         self.denoiser = self._make_denoiser()
         if c.text:

@@ -10,6 +10,7 @@ from .image_table import load_image_table
 from .lidc_attributes import load_lidc_attributes
 from .lidc_slices import load_lidc_described, load_lidc_full_prompt, load_lidc_slices
 from .npc_170 import load_npc_170
+from .preferred import with_preferences
 from .simulated import load_simulated
 from .simulator import SCANNERS
 from .training_data import TrainingData
@@ -28,8 +29,10 @@ DATASETS: dict[str, Callable[[Path, tuple[int, ...]], TrainingData]] = {
 
 
 def load_data(settings) -> TrainingData:
-    """The recipe's [data]: its folds, cut to `limit` slices. Raises DataError for an unknown name or missing files."""
+    """The recipe's [data]: its folds, cut to `limit` slices, with `preferences` if there are any. Raises DataError for an
+    unknown name or missing files."""
     if settings.name not in DATASETS:
         raise DataError(f"[data] name = '{settings.name}' is unknown. Data sets: {', '.join(DATASETS)}.")
     data = DATASETS[settings.name](Path(settings.root).expanduser(), tuple(settings.folds))
-    return data if settings.limit is None else data.limited(settings.limit)
+    data = data if settings.limit is None else data.limited(settings.limit)
+    return with_preferences(data, Path(settings.preferences).expanduser()) if settings.preferences else data

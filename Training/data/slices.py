@@ -81,6 +81,11 @@ class Slices:
         return cls(**joined, raters=parts[0].raters)
 
     @cached_property
+    def paired_rows(self) -> np.ndarray:
+        """Rows that have a preferred mask, one that differs from the other one."""
+        return np.flatnonzero((self.preferred[:, 0] != self.preferred[:, 1]).any((1, 2)))
+
+    @cached_property
     def areas_px(self) -> np.ndarray:
         """Pixels in each mask: int [n, M]."""
         return np.bitwise_count(self.packed_masks).sum((2, 3), dtype=np.int64)
@@ -119,3 +124,9 @@ class Slices:
             "large": four & (self.areas_px.min(1) * self.spacing_mm**2 >= LARGE_MM2),
         }
         return np.flatnonzero(chosen[name])
+
+
+def slice_keys(slices: Slices, rows: np.ndarray) -> np.ndarray:
+    """ "patient/nodule/slice" of each row."""
+    columns = (slices.patient[rows], slices.nodule[rows], slices.slice_index[rows])
+    return np.array(["/".join(map(str, values)) for values in zip(*columns)])
