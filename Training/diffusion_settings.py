@@ -77,8 +77,14 @@ def score_setting(
     asked = None if setting.text == "neutral" else style_of
     sampling = Sampling(count, (seed,), expert_samples=0)
     drawn = predict_slices(method, checkpoint.frame, slices, rows, sampling, style_of=asked)
-    scored = [score_samples(p.samples[0], slices.masks([p.row])[0], sizes) for p in progress(drawn)]
+    scored = [score_samples(p.samples[0], readers_who_saw(slices, p.row), sizes) for p in progress(drawn)]
     return {n: {name: np.array([row[n][name] for row in scored]) for name in FIGURES} for n in sizes}
+
+
+def readers_who_saw(slices: Slices, row: int) -> np.ndarray:
+    """bool [M, H, W]: an empty mask is an opinion, that of somebody who never saw the image is none."""
+    masks = slices.masks([row])[0]
+    return masks if slices.present is None else masks[slices.present[row]]
 
 
 def score_samples(samples: np.ndarray, masks: np.ndarray, sizes: Sequence[int]) -> dict[int, dict[str, float]]:

@@ -53,13 +53,14 @@ def make_pairs(
     checkpoint, slices, rows: Sequence[int], strategy: Strategy, candidates: int = 4, seed: int = 0, progress=iter
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows that have a pair [n], and the pairs bool [n, 2, H, W] in native pixels."""
+    from Training.diffusion_settings import readers_who_saw
     from Training.slice_predictions import Sampling, predict_slices
 
     sampling = Sampling(candidates, tuple(range(seed, seed + strategy.runs)), expert_samples=0)
     found, pairs = [], []
     for prediction in progress(predict_slices(checkpoint.method, checkpoint.frame, slices, rows, sampling)):
         drawn = prediction.samples.reshape(-1, *prediction.samples.shape[2:])
-        chosen = choose(drawn, slices.masks([prediction.row])[0], strategy)
+        chosen = choose(drawn, readers_who_saw(slices, prediction.row), strategy)
         if chosen:
             found.append(prediction.row)
             pairs.append(drawn[list(chosen)])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from MultiRaterSegLib.errors import DataError
 
+from .ima_plus_plus import load_ima_plus_plus
 from .image_table import load_image_table
 from .lidc_attributes import load_lidc_attributes
 from .lidc_slices import load_lidc_described, load_lidc_full_prompt, load_lidc_slices
@@ -21,6 +22,8 @@ DATASETS: dict[str, Callable[[Path, tuple[int, ...]], TrainingData]] = {
     "lidc_full_prompt": load_lidc_full_prompt,
     "lidc_attributes": load_lidc_attributes,
     "npc_170": load_npc_170,
+    "ima_plus_plus": load_ima_plus_plus,
+    "ima_plus_plus_consensus": partial(load_ima_plus_plus, consensus=True),
     "simulated": load_simulated,
     **{f"simulated_without_{scanner}": partial(load_simulated, without=scanner) for scanner in SCANNERS},
     "image_table": load_image_table,
