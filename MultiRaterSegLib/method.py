@@ -26,16 +26,22 @@ class Batch:
 
     image: [B, C, H, W] normalised. masks: [B, M, H, W] in {0, 1}, a rater each (an empty mask: that rater outlined
     nothing). targets: {expert name: [B] index into M}, the rater's mask that stands for this expert on this image.
+
+    Only where the data have them: texts[image][rater], what the rater says of the image, a tuple of sentences (it never
+    says whether the mask is empty). preferred: [B, 2, H, W], a mask that is preferred to another one.
     """
 
     image: Tensor
     masks: Tensor
     targets: dict[str, Tensor]
     ids: Tensor
+    texts: tuple[tuple[tuple[str, ...], ...], ...] | None = None
+    preferred: Tensor | None = None
 
     def to(self, device) -> "Batch":
         moved = {name: index.to(device) for name, index in self.targets.items()}
-        return Batch(self.image.to(device), self.masks.to(device), moved, self.ids.to(device))
+        preferred = None if self.preferred is None else self.preferred.to(device)
+        return Batch(self.image.to(device), self.masks.to(device), moved, self.ids.to(device), self.texts, preferred)
 
     def expert_mask(self, expert: str) -> Tensor:
         """[B, H, W]: on each image the mask of the rater who stands for this expert."""
@@ -75,7 +81,9 @@ class Method(nn.Module, ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     Config: ClassVar[type]
-    follows_prompts: ClassVar[bool] = False
+    follows_prompts: bool = False
+    starts_from_another: ClassVar[bool] = False
+    """Whether training makes sense only from the weights of another run (train.py --start-from)."""
     config: Any
     channels: int
     labels: tuple[str, ...]
@@ -117,6 +125,10 @@ class Method(nn.Module, ABC):
     def interpolate(self, a: Style, b: Style, t: float) -> Style:
         """Between two styles: t = 0 is exactly a, t = 1 exactly b."""
         return a if t == 0 else b if t == 1 else torch.lerp(a, b, t)
+
+    def start_from(self, weights: dict[str, Tensor]) -> None:
+        """Takes over what training should start with. Raises RuntimeError when the weights do not fit."""
+        self.load_state_dict(weights)
 
     def expert_index(self, name: str) -> int:
         """Position of the expert called `name`; raises UnsupportedRequest with the known names."""

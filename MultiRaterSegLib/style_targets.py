@@ -4,11 +4,15 @@ Every slot a prompt can fill is tied to something in the readers' masks and the 
 "generous" are different requests. All functions work on frame pixels; images are normalised (see Frame).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from .expert import Expert
+from .text.slots import Slots
 
 HALO_BAND = (0.25, 0.70)
 """Intensities that count as hazy rim, as shares of the way from the surroundings to the lesion's core."""
@@ -70,6 +74,28 @@ def smoothed(mask: Tensor, sigma: float = 2.0) -> Tensor:
     ranked = flat.sort(1, descending=True).values
     threshold = ranked.gather(1, (area - 1).clamp(min=0)[:, None]).clamp(min=1e-3)
     return (flat >= threshold).view_as(mask) & (area > 0)[:, None, None]
+
+
+def rank_said(slots: Slots, experts: Sequence[Expert]) -> Expert | None:
+    """The rank of readers that a sentence's extent (and margin and size, which can only change it) stands for."""
+    if slots.outline_extent is None:
+        return None
+    rule = "slice_area" if slots.per_slice else "nodule_volume"
+    group = [expert for expert in experts if expert.ranked_by == rule] or list(experts)
+    return group[round((slots.outline_extent + 1) / 2 * (len(group) - 1))]
+
+
+def described(mask: Tensor, slots: Slots, found: Regions) -> Tensor:
+    """mask [B, H, W] bool -> [B, H, W] in [0, 1], with what a sentence's halo and spiculation add or remove; a weak word
+    mixes the masks before and after."""
+    soft = mask.float()
+    if slots.halo:
+        changed = with_halo(mask, found) if slots.halo > 0 else without_halo(mask, found)
+        soft, mask = torch.lerp(soft, changed.float(), abs(slots.halo)), changed
+    if slots.spiculation:
+        changed = with_strands(mask, found) if slots.spiculation > 0 else smoothed(mask)
+        soft = torch.lerp(soft, changed.float(), abs(slots.spiculation))
+    return soft
 
 
 def rim_share(mask: Tensor, rim: Tensor) -> Tensor:

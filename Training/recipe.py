@@ -22,13 +22,15 @@ RECIPES = Path(__file__).parent / "recipes"
 @dataclass(frozen=True)
 class DataSettings:
     """root: folder or file(s) of the data set. folds: those trained on. validation_share: patients of these folds held
-    back to choose the best checkpoint. limit: at most so many slices (for smoke tests)."""
+    back to choose the best checkpoint. limit: at most so many slices (for smoke tests). preferences: a file of preferred
+    masks that Training/preferences.py made; only slices with a pair are then trained on."""
 
     name: str = "lidc_slices"
     root: str = "data"
     folds: tuple[int, ...] = (0, 1, 2)
     validation_share: float = 0.1
     limit: int | None = None
+    preferences: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,20 +45,23 @@ class BatchSettings:
 
 @dataclass(frozen=True)
 class StageSettings:
-    """steps: optimiser steps. learning_rate falls to `final_learning_rate` along a cosine after a linear warm-up.
+    """steps: optimiser steps. learning_rate falls to `final_learning_rate` by `decay` after a linear warm-up.
     ema: decay of the weight average that is validated and kept. keep: the average with the best score, or the last one.
-    gradient_clip: largest norm, 0 = off. validate_every and log_every: steps; 0 = only at the end."""
+    gradient_clip: largest norm, 0 = off. validate_every and log_every: steps; 0 = only at the end. validation_slices: at
+    most about so many are scored."""
 
     steps: int = 1000
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = 1e-4
     final_learning_rate: float = 1e-4
+    decay: Literal["cosine", "linear"] = "cosine"
     warmup_steps: int = 0
     weight_decay: float = 0.0
     gradient_clip: float = 0.0
     ema: float = 0.999
     keep: Literal["best", "last"] = "best"
     validate_every: int = 0
+    validation_slices: int = 600
     log_every: int = 20
 
 

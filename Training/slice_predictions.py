@@ -28,7 +28,7 @@ PLANES_PER_BATCH = {
 @dataclass(frozen=True)
 class Sampling:
     """samples: how many of the population are drawn. seeds: one set of samples each. expert_samples: probabilities that
-    are averaged for an expert's one mask."""
+    are averaged for an expert's one mask, 0: no expert is drawn."""
 
     samples: int = 50
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -59,14 +59,16 @@ def predict_slices(
     rows: Sequence[int],
     sampling: Sampling,
     planes: Planes | None = None,
+    style_of: Callable[[Sequence[int]], Style] | None = None,
 ) -> Iterator[SlicePrediction]:
     """Every slice as an image of its own: encoded once, normalised alone, its noise addressed by its row.
 
-    planes: images to look at instead of the data's own, such as corrupted ones."""
+    planes: images to look at instead of the data's own, such as corrupted ones. style_of(rows): the style of the samples,
+    [S or 1, rows or 1, ...], instead of the population's."""
     if slices.channels != method.channels:
         raise DataError(f"The model takes images of {method.channels} channel(s); the data have {slices.channels}.")
     look = planes or (lambda row: slices.planes([row])[0])
-    experts = [expert for expert, _ in experts_and_readers(method, slices)]
+    experts = [expert for expert, _ in experts_and_readers(method, slices)] if sampling.expert_samples else []
     device = next(method.parameters()).device
     for start in range(0, len(rows), SLICES_PER_BATCH):
         chosen = [int(row) for row in rows[start : start + SLICES_PER_BATCH]]
@@ -74,18 +76,20 @@ def predict_slices(
         images = [frame_image(look(row), grid, frame) for row, grid in zip(chosen, native)]
         encoded = method.encode(torch.stack(images).to(device))
         styles = [method.expert_style(encoded, expert) for expert in experts]
+        asked = style_of(chosen) if style_of else None
         parts = [
-            list(_predict(method, frame, encoded, styles, seed, chosen, native, sampling)) for seed in sampling.seeds
+            list(_predict(method, frame, encoded, asked, styles, seed, chosen, native, sampling))
+            for seed in sampling.seeds
         ]
         for i, row in enumerate(chosen):
             yield SlicePrediction(row, *(np.stack(arrays) for arrays in zip(*(part[i] for part in parts))))
 
 
-def _predict(method, frame, encoded, styles, seed: int, rows: list[int], native: list[Grid], sampling: Sampling):
+def _predict(method, frame, encoded, asked, styles, seed: int, rows: list[int], native: list[Grid], sampling: Sampling):
     """For each row: samples [S, H, W], probability [H, W], experts [E, H, W] of one seed."""
-    drawn = _draw(method, encoded, Noise(seed, samples=sampling.samples, images=rows), None)
+    drawn = draw_lesion(method, encoded, Noise(seed, samples=sampling.samples, images=rows), asked)
     noise = Noise(seed, samples=sampling.expert_samples, images=rows)
-    experts = [_draw(method, encoded, noise, style).mean(0) for style in styles]
+    experts = [draw_lesion(method, encoded, noise, style).mean(0) for style in styles]
     for i, grid in enumerate(native):
         probabilities = to_native(drawn[:, i], frame, grid)
         masks = [to_native(mean[i], frame, grid) for mean in experts]
@@ -126,12 +130,17 @@ def to_native(probability: Tensor, frame: Frame, grid: Grid) -> np.ndarray:
     return values.squeeze(-3).cpu().numpy()
 
 
-def _draw(method: Method, encoded, noise: Noise, style: Style | None) -> Tensor:
+def draw_lesion(method: Method, encoded, noise: Noise, style: Style | None) -> Tensor:
     """Lesion probability [S, B, H, W]; the parts are addressed, so their size changes nothing."""
     planes = PLANES_PER_BATCH.get(next(method.parameters()).device.type, PLANES_PER_BATCH["cuda"])
     count = max(1, planes // len(noise.images))
-    parts = [noise.samples[start : start + count] for start in range(0, len(noise.samples), count)]
-    return torch.cat([method.sample(encoded, noise.select(part), style)[:, :, 1] for part in parts])
+    starts = range(0, len(noise.samples), count)
+    each = style is not None and len(style) > 1  # a style for each sample
+
+    def draw(part: slice) -> Tensor:
+        return method.sample(encoded, noise.select(noise.samples[part]), style[part] if each else style)[:, :, 1]
+
+    return torch.cat([draw(slice(start, start + count)) for start in starts])
 
 
 class PredictionFile:

@@ -29,7 +29,7 @@ def start_from(method: Method, path: Path) -> dict[str, str]:
     """Takes over all weights. Returns what the checkpoint should say of it. Raises DataError when they do not fit."""
     weights = _load(path)
     try:
-        method.load_state_dict(weights)
+        method.start_from(weights)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise DataError(

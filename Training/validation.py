@@ -13,6 +13,7 @@ from MultiRaterSegLib.noise import Noise
 
 from .data.batches import expert_targets, to_frame
 from .data.slices import Slices
+from .slice_predictions import draw_lesion
 
 SAMPLES = 10
 BATCH = 32
@@ -35,7 +36,7 @@ def validation_score(
     found: dict[str, list[float]] = {}
     for batch, ids in plain_batches(slices, rows, frame, method):
         encoded = method.encode(batch.image)
-        drawn = method.sample(encoded, Noise(0, samples=SAMPLES, images=ids))[:, :, 1].cpu() > 0.5
+        drawn = draw_lesion(method, encoded, Noise(0, samples=SAMPLES, images=ids), None).cpu() > 0.5
         masks = batch.masks.cpu() > 0.5
         for i in range(len(ids)):
             found.setdefault("ged", []).append(ged(Pairs.of(drawn[:, i], masks[i])))

@@ -1,1 +1,1 @@
-"""Diffusion processes: functions on tensors that know nothing of images or networks."""
+"""Diffusion processes: schedules and samplers as functions on tensors; they know nothing of images."""

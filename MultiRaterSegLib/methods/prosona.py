@@ -44,7 +44,7 @@ from ..method import Batch, Expert, Method, Stage, Style
 from ..networks.backbone import CompactUNet, ResNetUNet
 from ..networks.latent import DiagonalGaussian, GaussianHead, LatentDecoder, PosteriorNet, navigate, probabilities
 from ..noise import Noise
-from ..style_targets import Regions, change, regions, smoothed, with_halo, with_strands, without_halo
+from ..style_targets import Regions, change, described, rank_said, regions
 from ..text import Slots, TrainingPrompt, Understanding, make_text_encoder, opposites, training_prompts
 
 STEERED = {"extent": 0.3, "halo": 0.4, "spiculation": 0.3}
@@ -351,17 +351,5 @@ def _described_mask(batch: Batch, experts: Sequence[Expert], slots: Slots, found
     Extent (and margin and size, which can only change it) picks the reader at that rank, else the majority; halo and
     spiculation then add or remove what was measured on the image. A weak word mixes the masks before and after.
     """
-    mask = found.majority
-    if slots.outline_extent is not None:
-        rule = "slice_area" if slots.per_slice else "nodule_volume"
-        group = [expert for expert in experts if expert.ranked_by == rule] or list(experts)
-        place = (slots.outline_extent + 1) / 2 * (len(group) - 1)
-        mask = batch.expert_mask(group[round(place)].name) > 0.5
-    soft = mask.float()
-    if slots.halo:
-        changed = with_halo(mask, found) if slots.halo > 0 else without_halo(mask, found)
-        soft, mask = torch.lerp(soft, changed.float(), abs(slots.halo)), changed
-    if slots.spiculation:
-        changed = with_strands(mask, found) if slots.spiculation > 0 else smoothed(mask)
-        soft = torch.lerp(soft, changed.float(), abs(slots.spiculation))
-    return soft
+    expert = rank_said(slots, experts)
+    return described(found.majority if expert is None else batch.expert_mask(expert.name) > 0.5, slots, found)

@@ -49,7 +49,18 @@ def _minilm(path: str | None) -> TextEncoder:
     return load_minilm(path)
 
 
-TEXT_ENCODERS: dict[str, Callable[[str | None], TextEncoder]] = {"words": _words, "clip": _clip, "minilm": _minilm}
+def _clinical_bert(path: str | None) -> TextEncoder:
+    from .clinical_bert import load_clinical_bert
+
+    return load_clinical_bert(path)
+
+
+TEXT_ENCODERS: dict[str, Callable[[str | None], TextEncoder]] = {
+    "words": _words,
+    "clip": _clip,
+    "minilm": _minilm,
+    "clinical_bert": _clinical_bert,
+}
 """The pretrained ones import their packages when they are made."""
 
 

@@ -50,6 +50,25 @@ class FrozenTextEncoder:
         return WordsEncoder().understand(prompt)
 
 
+class FrozenTokenEncoder(FrozenTextEncoder):
+    """A pretrained encoder that has a vector for every token; a sentence is their mean.
+
+    encode: one sentence -> [tokens, dim].
+    """
+
+    def __init__(self, name: str, dim: int, weights: Path, encode: Callable[[str], Tensor]):
+        super().__init__(name, dim, weights, lambda sentence: self.tokens(sentence).mean(0))
+        self._encode_tokens = encode
+        self._token_cache: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def tokens(self, sentence: str) -> Tensor:
+        """[tokens, dim] float32 on the CPU: the last layer's vectors, without padding."""
+        if sentence not in self._token_cache:
+            self._token_cache[sentence] = self._encode_tokens(sentence).float()
+        return self._token_cache[sentence]
+
+
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -71,17 +71,19 @@ POLES = {
 
 @dataclass(frozen=True)
 class Understanding:
-    """How a sentence was read. notes: plain sentences for the person; not_understood: words without a meaning here."""
+    """How a sentence was read. notes: plain sentences for the person; not_understood: words without a meaning here;
+    described: what it says of the lesion itself, in LIDC's terms, for methods that read descriptions."""
 
     text: str
     slots: Slots
     notes: tuple[str, ...] = ()
     not_understood: tuple[str, ...] = ()
+    described: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One line, such as 'halo +, margin tight' or 'extent slightly generous, slice by slice'."""
         parts = [_in_words(name, value) for name, value in self.slots.said.items()]
-        return ", ".join([*parts, "slice by slice"] if self.slots.per_slice else parts)
+        return ", ".join([*parts, *["slice by slice"] * self.slots.per_slice, *self.described])
 
 
 def _in_words(name: str, value: float) -> str:

@@ -71,7 +71,8 @@ class BatchSource:
         rng = self._random(step, 0xBA7C)
         rows, negative = self._draw_rows(rng)
         image = self.slices.planes(rows)
-        masks = self._masks(rows, rng)
+        raters = self._raters(rows, rng)
+        masks = self._masks(rows, raters)
         off_lesion = negative & (rng.random(len(rows)) < 0.5)
         for i in np.flatnonzero(negative & ~off_lesion):
             image[i] = remove_lesion(image[i], masks[i].any(0), rng)
@@ -82,7 +83,15 @@ class BatchSource:
         image, masks = to_frame(image, torch.from_numpy(masks.astype(np.float32)), affine, self.window)
         masks = (masks > 0.5).float()
         image = augment_intensity(image, self.augmentation, rng)
-        return Batch(image, masks, expert_targets(self.slices, rows, self.experts), torch.from_numpy(rows))
+        masks, preferred = masks[:, : raters.shape[1]], masks[:, raters.shape[1] :]
+        return Batch(
+            image,
+            masks,
+            expert_targets(self.slices, rows, self.experts),
+            torch.from_numpy(rows),
+            self._texts(rows, raters),
+            preferred if preferred.shape[1] else None,
+        )
 
     def _random(self, step: int, purpose: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, step, purpose])))
@@ -110,15 +119,29 @@ class BatchSource:
         weights = [np.ones(len(rows)) if i != 1 else raters[rows] ** 2 for i, rows in enumerate(self._groups)]
         return [np.cumsum(w)[:-1] / max(w.sum(), 1e-9) if len(w) else w for w in weights]
 
-    def _masks(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """bool [B, M, H, W]; a rater who never saw an image is stood in for by a random one who did."""
-        masks = self.slices.masks(rows)
+    def _raters(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """int [B, M]: each rater, or a random one who saw the image in place of one who never did."""
+        count = self.slices.packed_masks.shape[1]
+        raters = np.tile(np.arange(count), (len(rows), 1))
         if self.slices.present is not None:
             for i, row in enumerate(rows):
                 present = np.flatnonzero(self.slices.present[row])
                 absent = np.flatnonzero(~self.slices.present[row])
-                masks[i, absent] = masks[i, rng.choice(present, len(absent))]
-        return masks
+                raters[i, absent] = rng.choice(present, len(absent))
+        return raters
+
+    def _masks(self, rows: np.ndarray, raters: np.ndarray) -> np.ndarray:
+        """bool [B, M, H, W] of the raters, and behind them the preferred mask and the other one, where there are any."""
+        masks = np.take_along_axis(self.slices.masks(rows), raters[..., None, None], 1)
+        if self.slices.preferred is None:
+            return masks
+        pairs = np.unpackbits(self.slices.preferred[rows], axis=-1, count=masks.shape[-1]).astype(bool)
+        return np.concatenate([masks, pairs], 1)
+
+    def _texts(self, rows: np.ndarray, raters: np.ndarray) -> tuple[tuple[tuple[str, ...], ...], ...] | None:
+        if self.slices.texts is None:
+            return None
+        return tuple(tuple(self.slices.texts[row, rater] for rater in who) for row, who in zip(rows, raters))
 
     def _affine(self, rng: np.random.Generator, rows: np.ndarray, off_lesion: np.ndarray) -> np.ndarray:
         """[B, 2, 3]: frame position (x, y) mm from its centre -> crop position mm from its centre."""

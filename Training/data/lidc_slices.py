@@ -9,11 +9,15 @@ import numpy as np
 from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.method import Expert
 
+from .descriptions import describe_slices, full_prompts
 from .slices import Slices
 from .training_data import TrainingData
 
 MEDIAN_SPACING_MM = 0.70
 """Stands in for an unknown pixel spacing (LIDC-IDRI: 0.46..0.98 mm, median 0.70)."""
+
+MEDIAN_THICKNESS_MM = 1.25
+"""Stands in for an unknown slice thickness, only in the papers' full prompt."""
 
 KEYS = ("image", "mask_bits", "patient", "nodule", "slice", "ratings", "pixel_spacing_mm")
 
@@ -76,3 +80,26 @@ def load_lidc_slices(root: Path, folds: tuple[int, ...]) -> TrainingData:
         description="single lung nodules in chest CT",
         labels=("background", "nodule"),
     )
+
+
+def load_lidc_described(root: Path, folds: tuple[int, ...]) -> TrainingData:
+    """As `load_lidc_slices`, for methods that read: each reader with a text made of ratings (see descriptions.py), and,
+    as in these methods' papers, every empty mask is an opinion, that of a reader who marked the nodule nowhere too."""
+    data = load_lidc_slices(root, folds)
+    return dataclasses.replace(data, slices=_described(data.slices, describe_slices(data.slices)))
+
+
+def load_lidc_full_prompt(root: Path, folds: tuple[int, ...]) -> TrainingData:
+    """As `load_lidc_described` with the papers' whole prompt, which holds each reader's own bounding box, volume and
+    slices, and so the answer: only to repeat the papers."""
+    data = load_lidc_slices(root, folds)
+    parts = []
+    for fold in folds:
+        with np.load(root / f"fold{fold}.npz") as archive:
+            parts.append(np.nan_to_num(archive["slice_thickness_mm"].astype(np.float64), nan=MEDIAN_THICKNESS_MM))
+    texts = full_prompts(data.slices, np.concatenate(parts))
+    return dataclasses.replace(data, slices=_described(data.slices, texts))
+
+
+def _described(slices: Slices, texts: np.ndarray) -> Slices:
+    return dataclasses.replace(slices, present=None, texts=texts)

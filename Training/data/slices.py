@@ -6,6 +6,20 @@ from functools import cached_property
 
 import numpy as np
 
+COLUMNS = (
+    "images",
+    "packed_masks",
+    "patient",
+    "nodule",
+    "slice_index",
+    "spacing_mm",
+    "present",
+    "ratings",
+    "texts",
+    "preferred",
+)
+"""What `Slices` holds a row of each slice of."""
+
 LARGE_MM2 = 67.75
 """Smallest mask of the subset `large`; selects about the papers' 1,609 LIDC slices."""
 
@@ -17,8 +31,10 @@ class Slices:
     images: [n, H, W], or [n, C, H, W] of several channels, of any real type. packed_masks: uint8 [n, M, H, W/8],
     `np.packbits` along the last axis; an empty mask: that rater outlined nothing. present: bool [n, M], False where the
     rater never saw the image. patient, nodule (unique within the patient), slice_index: [n]. spacing_mm: float [n],
-    pixel spacing, unknown replaced by the median. ratings: uint8 [n, M, 9] (LIDC's nine, 0 = none) or None. raters:
-    names where raters are stable persons, else ().
+    pixel spacing, unknown replaced by the median. ratings: uint8 [n, M, 9] (LIDC's nine, 0 = none) or None. texts: [n, M],
+    what each rater says of the image, a tuple of sentences (see descriptions.py), or None. preferred: uint8
+    [n, 2, H, W/8], a mask that is preferred to another one (see Training/preferences.py), or None. raters: names where
+    raters are stable persons, else ().
     """
 
     images: np.ndarray
@@ -29,6 +45,8 @@ class Slices:
     spacing_mm: np.ndarray
     present: np.ndarray | None = None
     ratings: np.ndarray | None = None
+    texts: np.ndarray | None = None
+    preferred: np.ndarray | None = None
     raters: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -50,19 +68,22 @@ class Slices:
 
     def take(self, rows: np.ndarray) -> "Slices":
         """The given rows as a data set of their own."""
-        columns = ("images", "packed_masks", "patient", "nodule", "slice_index", "spacing_mm", "present", "ratings")
-        values = {name: getattr(self, name) for name in columns}
+        values = {name: getattr(self, name) for name in COLUMNS}
         return Slices(**{k: None if v is None else v[rows] for k, v in values.items()}, raters=self.raters)
 
     @classmethod
     def concatenate(cls, parts: Sequence["Slices"]) -> "Slices":
         """Data sets of the same crop size and number of raters, one after the other."""
-        columns = ("images", "packed_masks", "patient", "nodule", "slice_index", "spacing_mm", "present", "ratings")
         joined = {}
-        for name in columns:
+        for name in COLUMNS:
             values = [getattr(part, name) for part in parts]
             joined[name] = None if any(v is None for v in values) else np.concatenate(values)
         return cls(**joined, raters=parts[0].raters)
+
+    @cached_property
+    def paired_rows(self) -> np.ndarray:
+        """Rows that have a preferred mask, one that differs from the other one."""
+        return np.flatnonzero((self.preferred[:, 0] != self.preferred[:, 1]).any((1, 2)))
 
     @cached_property
     def areas_px(self) -> np.ndarray:
@@ -103,3 +124,9 @@ class Slices:
             "large": four & (self.areas_px.min(1) * self.spacing_mm**2 >= LARGE_MM2),
         }
         return np.flatnonzero(chosen[name])
+
+
+def slice_keys(slices: Slices, rows: np.ndarray) -> np.ndarray:
+    """ "patient/nodule/slice" of each row."""
+    columns = (slices.patient[rows], slices.nodule[rows], slices.slice_index[rows])
+    return np.array(["/".join(map(str, values)) for values in zip(*columns)])

@@ -1,0 +1,339 @@
+"""AmbiguousTextDiff, also AmbiSeg: text-guided Gaussian diffusion of masks (2025; both papers are anonymous, no public code).
+
+A mask y_0 of one reader, drawn at random, is noised to y_t; a U-Net that sees the image, y_t, the time and a text takes
+the noise off again:  L = |noise - network(image, y_t, t, text)|^2 + lambda KL(q(z | x, y_0) || p(z | x, y^_0))
+(equations 5 to 7), y^_0 the clean mask that the network's output stands for. Samples start from pure noise and walk back
+by DDPM or DDIM. Text is attended to at three resolutions; a style is a fixed number of text tokens (see text/tokens.py),
+so sentence, reader rank and what lies between two of them share one path, and the population is the text that says nothing.
+
+What the papers leave open, and what we chose:
+* Whether text enters encoder and decoder (004) or the decoder alone (003): `text_in`.
+* One vector or tokens: tokens. With one vector softmax over one key is 1 and cross-attention no choice at all.
+* The KL alone is least where both networks ignore their input. Each has its decoder: z must tell the mask apart
+  (`LatentTerm`). At late times y^_0 is useless, so the KL of a draw counts with a_t, the share of signal in y_t.
+* Masks are -1 and 1, cut at 0. The papers write [-1, 1] and 0.5; the code they go back to has masks of 0 and 1.
+* Their prompts hold each reader's bounding box and volume and so the answer; ours say what readers rated, never whether
+  one outlined (Training/data/descriptions.py). A share of images comes without text, for the population.
+* Without text (`text` false): what the papers put in its place, features of the image as tokens.
+
+Ours, off in the paper recipe: `network` "on_features" (a U-Net sees the image once, a light denoiser takes the steps),
+`prediction` x0 with cross-entropy (its least lies at the same posterior mean; few steps suffice), several `draws` of time,
+noise and reader an image, and the shares of reader ranks and of sentences that ask for something, whose targets are made
+of readers' masks as in ProSona (style_targets): ratings alone say what a nodule is, hardly what an outline should do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..diffusion import gaussian
+from ..errors import RecipeError, UnsupportedRequest
+from ..method import Batch, Expert, Method, Stage, Style
+from ..networks.backbone import BackboneConfig, make_backbone
+from ..networks.denoisers import ConcatenatedDenoiser, FeatureDenoiser
+from ..networks.latent import LatentDecoder, PosteriorNet
+from ..noise import Noise
+from ..style_targets import described, rank_said, regions
+from ..text import TrainingPrompt, Understanding, training_prompts
+from ..text.tokens import TextTokens, sentences_of, understand_text
+
+Text = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Config(BackboneConfig):
+    """The papers' numbers (appendix A of both); channel multiples are not printed, these are guided diffusion's.
+
+    expert_share, prompt_share, neutral_share: of the training draws, what has a reader rank, a sentence that asks for
+    something, no text; the rest is a random reader with what that reader says of the nodule.
+    """
+
+    network: Literal["concatenated", "on_features"] = "concatenated"
+    denoiser_widths: tuple[int, ...] = (128, 128, 256, 384, 512)
+    denoiser_blocks: int = 2
+    head_channels: int = 64
+    norm_groups: int = 32
+    text: bool = True
+    text_encoder: str = "clinical_bert"
+    text_path: str | None = None
+    text_in: Literal["encoder_and_decoder", "decoder"] = "encoder_and_decoder"
+    token_dim: int = 128
+    text_tokens: int = 16
+    schedule: Literal["linear", "cosine"] = "linear"
+    diffusion_steps: int = 1000
+    prediction: gaussian.Prediction = "epsilon"
+    denoising_loss: Literal["mse", "cross_entropy"] = "mse"
+    latent_weight: float = 1e-3
+    latent_dim: int = 6
+    latent_widths: tuple[int, ...] = (32, 64, 128, 192)
+    draws: int = 1
+    neutral_share: float = 0.1
+    expert_share: float = 0.1
+    prompt_share: float = 0.0
+    sampler: Literal["ddim", "ddpm"] = "ddim"
+    sampling_steps: int = 100
+    eta: float = 0.0
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What denoising needs of B slices: features [B, C, h, w] finest first (the image alone where the network sees it
+    anew in each step), tokens [B, K, D] of the image in place of text (None: there is text), size of the mask."""
+
+    features: tuple[Tensor, ...]
+    tokens: Tensor | None
+    size: tuple[int, int]
+
+
+class AmbiguousTextDiff(Method):
+    name: ClassVar[str] = "ambiguous_text_diff"
+    title: ClassVar[str] = "AmbiguousTextDiff"
+    follows_prompts: bool = True
+    Config: ClassVar[type] = Config
+
+    def __init__(self, config: Config, channels: int, labels: Sequence[str], experts: Sequence[Expert]):
+        super().__init__()
+        c = config
+        if c.denoising_loss == "cross_entropy" and c.prediction != "x0":
+            raise RecipeError(
+                f"denoising_loss = 'cross_entropy' is of masks; prediction is '{c.prediction}', give 'x0'."
+            )
+        self.config, self.channels, self.labels = config, channels, tuple(labels)
+        self.experts, self.follows_prompts = tuple(experts) if c.text else (), c.text
+        self.backbone = make_backbone(c, channels) if c.network == "on_features" else None
+        self.denoiser = self._make_denoiser()
+        if c.text:
+            self.text = TextTokens(c.text_encoder, c.text_path, c.token_dim, c.text_tokens)
+            self.expert_tokens = nn.Parameter(torch.randn(len(experts), c.token_dim))
+        else:
+            patch, seen = (16, channels) if self.backbone is None else (1, self.backbone.bottleneck_channels)
+            self.image_tokens = nn.Conv2d(seen, c.token_dim, patch, stride=patch)
+        self.latent = LatentTerm(channels, c.latent_widths, c.latent_dim) if c.latent_weight else None
+        self.register_buffer("schedule", gaussian.SCHEDULES[c.schedule](c.diffusion_steps), persistent=False)
+
+    def _make_denoiser(self) -> nn.Module:
+        c, decoder_only = self.config, self.config.text_in == "decoder"
+        if self.backbone is None:
+            return ConcatenatedDenoiser(
+                self.channels,
+                c.denoiser_widths,
+                c.denoiser_blocks,
+                c.head_channels,
+                c.token_dim,
+                c.norm_groups,
+                decoder_only,
+            )
+        levels = self.backbone.level_channels[::-1]
+        if len(c.denoiser_widths) >= len(levels):
+            raise RecipeError(
+                f"denoiser_widths = {c.denoiser_widths}: the U-Net has {len(levels)} resolutions, and the denoiser none at "
+                f"the finest. Give at most {len(levels) - 1} widths."
+            )
+        return FeatureDenoiser(levels[: 1 + len(c.denoiser_widths)], c.denoiser_widths, c.token_dim, decoder_only)
+
+    # -- use ----------------------------------------------------------------------------------------------------------
+
+    def encode(self, image: Tensor) -> Encoded:
+        features, bottleneck = (image,), image
+        if self.backbone is not None:
+            levels = []
+            self.backbone(image, lambda _level, x: levels.append(x) or x)
+            features, bottleneck = tuple(levels[::-1]), levels[0]
+        tokens = None if self.config.text else self.image_tokens(bottleneck).flatten(2).transpose(1, 2)
+        return Encoded(features, tokens, image.shape[-2:])
+
+    def sample(
+        self, encoded: Encoded, noise: Noise, style: Style | None = None, denoiser: nn.Module | None = None
+    ) -> Tensor:
+        """denoiser: another one of the same kind in place of the method's own (see DiffDPO)."""
+        c, denoiser = self.config, denoiser or self.denoiser
+        samples, batch = len(noise.samples), len(encoded.features[0])
+        tokens = self._tokens(encoded, style, samples)
+        prepared = [x.repeat(samples, 1, 1, 1) for x in denoiser.prepare(encoded.features)]
+
+        def draw(stream: str) -> Tensor:
+            drawn = noise.normal(stream, batch, (1, *encoded.size)).to(tokens)
+            return drawn.expand(samples, batch, -1, -1, -1).flatten(0, 1)
+
+        def predict(noisy: Tensor, t: int) -> Tensor:
+            output = denoiser(noisy, torch.full((len(noisy),), t, device=noisy.device), prepared, tokens)
+            return self._clean(output, noisy, self.schedule[t])
+
+        signal = gaussian.sample(
+            predict, draw("mask"), self.schedule, c.sampling_steps, c.sampler, c.eta, lambda t: draw(f"step {t}")
+        )
+        lesion = gaussian.decode_mask(signal.float()).unflatten(0, (samples, batch))
+        return torch.cat([1 - lesion, lesion], 2)
+
+    def expert_style(self, encoded: Encoded | None, expert: int) -> Style:
+        """[1, 1, K, D]."""
+        self._require_text()
+        return self.text.resample([self.expert_tokens[expert][None]])[None]
+
+    def prompt_style(self, encoded: Encoded | None, prompt: str) -> Style:
+        self.understand(prompt)  # refuses what no text can say
+        return self.text_style([[sentences_of(prompt)]])
+
+    def text_style(self, texts: Sequence[Sequence[Text]]) -> Style:
+        """Texts [S or 1][B or 1], each a tuple of sentences of any kind -> [S or 1, B or 1, K, D]."""
+        self._require_text()
+        return torch.stack([self.text(row) for row in texts])
+
+    def understand(self, prompt: str) -> Understanding:
+        self._require_text()
+        return understand_text(prompt)
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("denoise", self.loss, (self,)),)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Equation 5. Each of `draws` has its own reader, text, time and noise; the image is encoded once."""
+        c = self.config
+        encoded = self.encode(batch.image)
+        masks, tokens = self._draw_readers(batch, encoded)
+        t, noise = self.draw_noising(masks)
+        prepared = [x.repeat(c.draws, 1, 1, 1) for x in self.denoiser.prepare(encoded.features)]
+        clean, a = gaussian.encode_mask(masks), self.schedule[t].view(-1, 1, 1, 1)
+        noisy = gaussian.diffuse(clean, noise, a)
+        output = self.denoiser(noisy, t, prepared, tokens)
+        terms = {"denoising": self._error(output, clean, noise, a).mean()}
+        if self.latent is not None:
+            first = slice(len(batch.image))
+            guess = gaussian.decode_mask(self._clean(output, noisy, a)[first].clamp(-1, 1))
+            terms["kl"], terms["reconstruction"] = self.latent(batch.image, masks[first], guess, a[first].flatten())
+        weighted = terms["denoising"] + c.latent_weight * sum(v for name, v in terms.items() if name != "denoising")
+        return {"loss": weighted, **terms}
+
+    def draw_noising(self, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Times [N] and standard normal noise for masks [N, 1, H, W], by torch's random numbers."""
+        times = torch.randint(len(self.schedule), (len(masks),), device=masks.device)
+        return times, torch.randn_like(masks)
+
+    def denoising_error(
+        self,
+        encoded: Encoded,
+        masks: Tensor,
+        noising: tuple[Tensor, Tensor],
+        style: Style | None = None,
+        denoiser: nn.Module | None = None,
+    ) -> Tensor:
+        """[B]: how badly noise is taken off masks [B, 1, H, W], the mean of the loss over each image's pixels."""
+        denoiser, (t, noise) = denoiser or self.denoiser, noising
+        clean, a = gaussian.encode_mask(masks), self.schedule[t].view(-1, 1, 1, 1)
+        prepared, tokens = denoiser.prepare(encoded.features), self._tokens(encoded, style, 1)
+        return self._error(denoiser(gaussian.diffuse(clean, noise, a), t, prepared, tokens), clean, noise, a)
+
+    def _error(self, output: Tensor, clean: Tensor, noise: Tensor, a: Tensor) -> Tensor:
+        """[N], equation 6 for whatever is predicted."""
+        if self.config.denoising_loss == "cross_entropy":
+            target = gaussian.decode_mask(clean)
+            return F.binary_cross_entropy_with_logits(output, target, reduction="none").mean((1, 2, 3))
+        return (output - gaussian.to_predict(self.config.prediction, clean, noise, a)).square().mean((1, 2, 3))
+
+    def _clean(self, output: Tensor, noisy: Tensor, a: Tensor) -> Tensor:
+        if self.config.denoising_loss == "cross_entropy":
+            return gaussian.encode_mask(output.sigmoid())
+        return gaussian.predicted_clean(self.config.prediction, output, noisy, a)
+
+    def _tokens(self, encoded: Encoded, style: Style | None, samples: int) -> Tensor:
+        """[S * B, K, D]: of a style, of the text that says nothing, or of the image in place of text."""
+        if encoded.tokens is not None:
+            return encoded.tokens.repeat(samples, 1, 1)
+        style = self.text([()])[None] if style is None else style
+        return style.expand(samples, len(encoded.features[0]), -1, -1).flatten(0, 1)
+
+    def _require_text(self) -> None:
+        if not self.config.text:
+            raise UnsupportedRequest(f"{self.title} was trained without text: it knows the population of readers only.")
+
+    # -- what a training draw is about --------------------------------------------------------------------------------
+
+    def _draw_readers(self, batch: Batch, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """Masks [draws * B, 1, H, W] and tokens [draws * B, K, D]."""
+        drawn = [self._draw_reader(batch) for _ in range(self.config.draws)]
+        masks = torch.cat([mask for mask, _, _ in drawn])[:, None]
+        if encoded.tokens is not None:
+            return masks, encoded.tokens.repeat(self.config.draws, 1, 1)
+        sets = self.text.vectors([text for _, texts, _ in drawn for text in texts])
+        ranks = [rank for _, _, ranks in drawn for rank in ranks]
+        sets = [s if rank < 0 else torch.cat([s, self.expert_tokens[rank][None]]) for s, rank in zip(sets, ranks)]
+        return masks, self.text.resample(sets)
+
+    def _draw_reader(self, batch: Batch) -> tuple[Tensor, list[Text], list[int]]:
+        """On each image a mask [B, H, W], a text, and the rank that it stands for (-1: none)."""
+        c, images = self.config, torch.arange(len(batch.image), device=batch.image.device)
+        kinds = torch.rand(len(images))
+        readers = torch.randint(batch.masks.shape[1], (len(images),)).to(images)
+        masks = batch.masks[images, readers]
+        texts = [self._said(batch, i, int(r)) for i, r in enumerate(readers)]
+        ranks = [-1] * len(images)
+        if self.experts and c.expert_share:
+            rank = int(torch.randint(len(self.experts), ()))
+            meant = batch.targets[self.experts[rank].name]
+            for i in (kinds < c.expert_share).nonzero().flatten().tolist():
+                masks[i], texts[i], ranks[i] = batch.masks[i, meant[i]], self._said(batch, i, int(meant[i]), 0.5), rank
+        if self.config.text and c.prompt_share:
+            prompt = self._prompts[int(torch.randint(len(self._prompts), ()))]
+            asked, meant = self._asked(batch, prompt)
+            for i in (
+                ((kinds >= c.expert_share) & (kinds < c.expert_share + c.prompt_share)).nonzero().flatten().tolist()
+            ):
+                masks[i], texts[i] = asked[i], (*self._said(batch, i, int(meant[i]), 0.5), prompt.text)
+        for i in (kinds >= 1 - c.neutral_share).nonzero().flatten().tolist():
+            texts[i] = ()
+        return masks, texts, ranks
+
+    def _said(self, batch: Batch, image: int, reader: int, chance: float = 1.0) -> Text:
+        """What the reader says of the image, with that chance: half the time all of it, else some sentences."""
+        if batch.texts is None or float(torch.rand(())) >= chance:
+            return ()
+        said = batch.texts[image][reader]
+        if float(torch.rand(())) < 0.5:
+            return said
+        kept = torch.randperm(len(said))[: int(torch.randint(len(said) + 1, ()))]
+        return tuple(said[k] for k in kept.sort().values.tolist())
+
+    def _asked(self, batch: Batch, prompt: TrainingPrompt) -> tuple[Tensor, Tensor]:
+        """The mask that a sentence asks for, [B, H, W], and the reader it is made of: the rank that the sentence names,
+        else one drawn among those who outlined something. A weak word is followed or not, with that chance."""
+        rank = rank_said(prompt.slots, self.experts)
+        drew = batch.masks.amax((2, 3))
+        reader = torch.multinomial(drew + 1e-6, 1)[:, 0] if rank is None else batch.targets[rank.name]
+        mask = batch.masks[torch.arange(len(reader), device=reader.device), reader] > 0.5
+        if not (prompt.slots.halo or prompt.slots.spiculation):
+            return mask.float(), reader
+        share = described(mask, prompt.slots, regions(batch.image[:, 0], batch.masks))
+        return (share > torch.rand(len(share), 1, 1, device=share.device)).float(), reader
+
+    @cached_property
+    def _prompts(self) -> list[TrainingPrompt]:
+        return training_prompts()
+
+
+class LatentTerm(nn.Module):
+    """KL(posterior(image, mask) || prior(image, predicted mask)), equation 7, and what keeps z informative: a decoder of
+    the mask from z and a look at the image, trained with the posterior."""
+
+    def __init__(self, channels: int, widths: Sequence[int], dim: int, seen: int = 16):
+        super().__init__()
+        self.posterior = PosteriorNet(channels + 1, widths, dim)
+        self.prior = PosteriorNet(channels + 1, widths, dim)
+        self.look = nn.Sequential(
+            nn.Conv2d(channels, seen, 5, padding=2), nn.SiLU(), nn.Conv2d(seen, seen, 3, padding=1)
+        )
+        self.decode = LatentDecoder(seen, dim, seen, 2, 2)
+
+    def forward(self, image: Tensor, mask: Tensor, predicted: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
+        """image [B, C, H, W], mask and predicted [B, 1, H, W] in [0, 1], signal [B] weighs the KL -> two scalars."""
+        posterior, prior = self.posterior(image, mask), self.prior(image, predicted)
+        z = posterior.place(torch.randn_like(posterior.mean))[None]
+        logits = self.decode(self.look(image), z)[0]
+        reconstruction = F.binary_cross_entropy_with_logits(logits, mask, reduction="sum") / len(mask)
+        return (signal * posterior.kl(prior)).mean(), reconstruction

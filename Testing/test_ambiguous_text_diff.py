@@ -1,0 +1,238 @@
+"""What is peculiar to AmbiguousTextDiff: masks from noise, text at three resolutions, a latent term that keeps its meaning."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny_model import TINY_CONFIG, share_of_loss_left, tiny_batch, tiny_method
+
+from MultiRaterSegLib.diffusion import gaussian
+from MultiRaterSegLib.errors import RecipeError, UnsupportedRequest
+from MultiRaterSegLib.methods.ambiguous_text_diff import AmbiguousTextDiff, Config, LatentTerm
+from MultiRaterSegLib.networks.denoisers import ConcatenatedDenoiser, FeatureDenoiser, NoText
+from MultiRaterSegLib.noise import Noise
+from MultiRaterSegLib.text.lidc_terms import statement
+from Training.data.lidc_slices import EXPERTS
+from Training.recipe import load_recipe
+
+NAME = "ambiguous_text_diff"
+AS_PUBLISHED = {
+    **TINY_CONFIG[NAME],
+    "network": "concatenated",
+    "denoiser_widths": (8, 8, 8, 8),
+    "denoiser_blocks": 1,
+    "head_channels": 4,
+    "norm_groups": 8,
+}
+
+
+def method_with(**changes) -> AmbiguousTextDiff:
+    torch.manual_seed(0)
+    values = {**TINY_CONFIG[NAME], **changes}
+    return AmbiguousTextDiff(Config(**values), 1, ("background", "nodule"), EXPERTS).eval()
+
+
+def spoken_batch():
+    """Three images whose four readers say something else each."""
+    batch = tiny_batch()
+    said = tuple(tuple((statement("Texture", 1 + r), statement("Margin", 1 + i)) for r in range(4)) for i in range(3))
+    return replace(batch, texts=said)
+
+
+def test_a_few_steps_lower_the_loss():
+    method = tiny_method(NAME).train()
+    assert share_of_loss_left(method.stages()[0], spoken_batch(), 30, 5e-3) < 0.8
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "x0", "v"])
+@pytest.mark.parametrize("config", [TINY_CONFIG[NAME], AS_PUBLISHED], ids=["on_features", "concatenated"])
+def test_every_prediction_and_network_trains_and_samples(prediction, config):
+    method = method_with(**{**config, "prediction": prediction})
+    method.loss(spoken_batch())["loss"].backward()
+    assert all(p.grad is not None for name, p in method.named_parameters() if name.startswith("denoiser."))
+    with torch.no_grad():
+        p = method.sample(method.encode(tiny_batch().image), Noise(0, samples=2))
+    assert p.shape == (2, 3, 2, 32, 32)
+    assert p.min() >= 0
+    assert p.max() <= 1
+
+
+def test_a_network_that_knows_the_noise_has_no_denoising_error_and_returns_the_mask():
+    method = method_with(prediction="epsilon", denoising_loss="mse", sampling_steps=20, schedule="cosine")
+    mask = tiny_batch().masks[:, 1:2]
+    encoded = method.encode(tiny_batch().image)
+    t, noise = method.draw_noising(mask)
+
+    class Knows(FeatureDenoiser):
+        def __init__(self):
+            torch.nn.Module.__init__(self)
+
+        def prepare(self, features):
+            return features
+
+        def forward(self, noisy, t, prepared, tokens):
+            return gaussian.noise_given(gaussian.encode_mask(mask), noisy, method.schedule[t].view(-1, 1, 1, 1))
+
+    with torch.no_grad():
+        assert method.denoising_error(encoded, mask, (t, noise), denoiser=Knows()).max() < 1e-4
+        drawn = method.sample(encoded, Noise(3, samples=1, images=[7, 8, 9]), denoiser=Knows())
+    assert torch.equal(drawn[0, :, 1] > 0.5, mask[:, 0] > 0.5)
+
+
+def test_cross_entropy_and_squares_have_their_least_error_at_the_same_clean_mask():
+    """The share of masks that have a pixel, given what is seen, minimises both; so samplers may use either."""
+    masks = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0])
+    candidates = torch.linspace(0.01, 0.99, 99)
+    squares = (2 * candidates[:, None] - 1 - gaussian.encode_mask(masks)).square().mean(1)
+    entropy = torch.nn.functional.binary_cross_entropy(
+        candidates[:, None].expand(-1, 5), masks.expand(99, -1), reduction="none"
+    ).mean(1)
+    assert candidates[squares.argmin()] == candidates[entropy.argmin()] == pytest.approx(0.4)
+
+
+def test_cross_entropy_needs_a_network_that_predicts_the_mask():
+    with pytest.raises(RecipeError, match="'x0'"):
+        method_with(prediction="epsilon", denoising_loss="cross_entropy")
+    with pytest.raises(RecipeError, match="at most 1"):
+        method_with(denoiser_widths=(8, 8, 8))
+
+
+@pytest.mark.parametrize(("sampler", "eta"), [("ddpm", 0.0), ("ddim", 1.0)])
+def test_random_steps_are_addressed_too(sampler, eta):
+    method = method_with(sampler=sampler, eta=eta, sampling_steps=5)
+    image = tiny_batch().image
+    with torch.no_grad():
+        whole = method.sample(method.encode(image), Noise(1, samples=range(4), images=[4, 5, 6]))
+        part = method.sample(method.encode(image[1:2]), Noise(1, samples=[2], images=[5]))
+        shared = method.sample(method.encode(image[:1].expand(3, -1, -1, -1)), Noise(1, samples=2))
+    torch.testing.assert_close(part, whole[2:3, 1:2], atol=1e-5, rtol=0)
+    torch.testing.assert_close(shared[:, 0], shared[:, 2], atol=1e-5, rtol=0)  # along a lesion: the same reader
+
+
+def test_what_a_text_says_changes_the_mask_and_how_many_sentences_there_are_does_not_change_a_styles_size():
+    method = tiny_method(NAME)
+    short, long = (), tuple(statement("Texture", k) for k in (1, 2, 3, 4, 5))
+    with torch.no_grad():
+        styles = [method.text_style([[text]]) for text in (short, long)]
+        assert styles[0].shape == styles[1].shape == (1, 1, 3, 8)
+        together = method.text_style([[short, long]])
+        torch.testing.assert_close(together, torch.cat(styles, 1))  # padding is not attended to
+        encoded = method.encode(tiny_batch().image)
+        drawn = [method.sample(encoded, Noise(0, samples=1), style) for style in (None, *styles)]
+    torch.testing.assert_close(drawn[0], drawn[1])  # nothing said is the population
+    assert not torch.allclose(drawn[0], drawn[2], atol=1e-6)
+
+
+def test_prompts_may_hold_wishes_and_statements():
+    method = tiny_method(NAME)
+    read = method.understand("generous outline. The Texture is solid.")
+    assert read.slots.extent == 1
+    assert read.described == ("The Texture is Solid.",)
+    assert "generous" in read.summary()
+    assert "Solid" in read.summary()
+    with torch.no_grad():
+        a, b, c = (
+            method.prompt_style(None, p) for p in ("generous outline", "a liberal contour", "The Texture is Solid.")
+        )
+    assert torch.equal(a, b)  # paraphrases
+    assert not torch.equal(a, c)
+    with pytest.raises(UnsupportedRequest):
+        method.prompt_style(None, "The Texture is Solid. outline the liver")
+
+
+def test_decoder_only_text_reaches_no_block_on_the_way_down():
+    light = FeatureDenoiser((8, 8, 8), (8, 8), 8, decoder_only=True)
+    assert not list(light.read_down.parameters())
+    assert list(light.read_up.parameters())
+    net = ConcatenatedDenoiser(1, (8, 8, 8, 8), 1, 4, 8, 8, decoder_only=True).net
+    silent = [m for part in (net.down_blocks, net.middle_block) for m in part.modules() if isinstance(m, NoText)]
+    assert len(silent) == 4  # three levels and the middle
+    assert not [m for m in net.up_blocks.modules() if isinstance(m, NoText)]
+    x, t = torch.zeros(1, 2, 16, 16), torch.zeros(1)
+    seen = []
+    net.down_blocks.register_forward_hook(lambda *_: None)
+    net.middle_block.register_forward_hook(lambda _m, _i, out: seen.append(out))
+    for value in (0.0, 1.0):
+        net(x, t, context=torch.full((1, 3, 8), value))
+    assert torch.equal(seen[0], seen[1])
+
+
+def test_text_is_attended_to_at_three_resolutions_in_both_directions():
+    net = ConcatenatedDenoiser(1, (8, 8, 8, 8, 8), 1, 4, 8, 8).net
+    assert net.attention_levels == (False, False, True, True, True)
+    light = load_recipe("ambiguous_text_diff_compact").model
+    denoiser = FeatureDenoiser(light.widths, light.denoiser_widths, light.token_dim)
+    for reading in (denoiser.read_down, denoiser.read_up):
+        assert [bool(list(block.parameters())) for block in reading] == [False, True, True, True]
+
+
+def test_without_text_the_image_takes_its_place_and_there_are_no_styles():
+    for config in (TINY_CONFIG[NAME], AS_PUBLISHED):
+        method = method_with(**{**config, "text": False})
+        assert method.experts == ()
+        encoded = method.encode(tiny_batch().image)
+        assert encoded.tokens.shape[0] == 3
+        method.loss(spoken_batch())["loss"].backward()
+        assert (
+            method.image_tokens.weight.grad is not None
+        )  # 0 at first in MONAI's network, whose attention starts silent
+        with pytest.raises(UnsupportedRequest, match="without text"):
+            method.prompt_style(encoded, "generous")
+
+
+def test_training_masks_belong_to_their_texts():
+    """A reader's words come with that reader's mask, a rank with the mask of who holds it, silence with anybody's."""
+    batch = spoken_batch()
+    speaker = {batch.texts[i][r][0]: r for i in range(3) for r in range(4)}
+    torch.manual_seed(0)
+    only = {"neutral_share": 0.0, "expert_share": 0.0, "prompt_share": 0.0}
+    for shares in (only, {**only, "expert_share": 1.0}, {**only, "prompt_share": 1.0}):
+        method = method_with(**shares)
+        for _ in range(12):
+            masks, texts, ranks = method._draw_reader(batch)
+            for i, (mask, text, rank) in enumerate(zip(masks, texts, ranks)):
+                owners = {r for r in range(4) if torch.equal(mask, batch.masks[i, r])}
+                assert {speaker[sentence] for sentence in text if sentence in speaker} <= owners or shares[
+                    "prompt_share"
+                ]
+                if rank >= 0:
+                    assert torch.equal(mask, batch.expert_mask(EXPERTS[rank].name)[i])
+    silent = method_with(**{**only, "neutral_share": 1.0})
+    assert silent._draw_reader(batch)[1] == [(), (), ()]
+
+
+def test_the_latent_term_keeps_z_informative_and_its_kl_reaches_the_prediction():
+    """With the KL alone both networks would ignore the mask; with the reconstruction, z tells small from large."""
+    torch.manual_seed(0)
+    batch = tiny_batch(images=6)
+    term = LatentTerm(1, (8, 16), 2)
+    optimizer = torch.optim.Adam(term.parameters(), 1e-2)
+    small, large = batch.masks[:, 0:1], batch.masks[:, 3:4]
+    images, masks = torch.cat([batch.image] * 2), torch.cat([small, large])
+    for _ in range(150):
+        kl, reconstruction = term(images, masks, masks, torch.ones(12))
+        optimizer.zero_grad()
+        (kl + reconstruction).backward()
+        optimizer.step()
+    with torch.no_grad():
+        codes = [term.posterior(batch.image, mask) for mask in (small, large)]
+        apart = (codes[0].mean - codes[1].mean).abs().max(1).values / codes[0].log_std.exp().max(1).values
+        assert apart.min() > 1
+        own = term(batch.image, large, large, torch.ones(6))[0]
+        other = term(batch.image, large, small, torch.ones(6))[0]
+    assert other > 2 * own
+    guess = small.clone().requires_grad_()
+    term(batch.image, large, guess, torch.ones(6))[0].backward()
+    assert guess.grad.abs().sum() > 0
+    assert term(batch.image, large, small, torch.zeros(6))[0] == 0
+
+
+def test_the_compact_recipe_fits_what_is_shipped_and_the_paper_recipe_has_the_papers_sizes():
+    compact, paper = load_recipe("ambiguous_text_diff_compact"), load_recipe("ambiguous_text_diff_paper")
+    with torch.device("meta"):
+        small = AmbiguousTextDiff(compact.model, 1, ("background", "nodule"), EXPERTS)
+        model = replace(paper.model, text_encoder="words")
+        large = AmbiguousTextDiff(model, 1, ("background", "nodule"), EXPERTS)
+    assert sum(p.numel() for p in small.parameters()) < 3.2e6
+    assert 85e6 < sum(p.numel() for p in large.denoiser.parameters()) < 250e6  # without cross-attention: 85.6 M
+    assert paper.stage["denoise"].decay == "linear"

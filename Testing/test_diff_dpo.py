@@ -1,0 +1,249 @@
+"""Preference alignment: pairs by Dice, a loss that starts at ln 2, a reference that never moves, and a knob between them."""
+
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from phantom import write_phantom
+from safetensors.torch import load_file
+from tiny_model import TINY_CONFIG, tiny_batch, tiny_method
+
+from MultiRaterSegLib.checkpoint import load_checkpoint, save_checkpoint
+from MultiRaterSegLib.errors import DataError, RecipeError
+from MultiRaterSegLib.methods.diff_dpo import Config, DiffDPO
+from MultiRaterSegLib.noise import Noise
+from Training.data.lidc_slices import EXPERTS, load_lidc_described
+from Training.data.preferred import save_preferences, with_preferences
+from Training.data.slices import slice_keys
+from Training.fit import train
+from Training.preferences import STRATEGIES, choose
+from Training.recipe import StageSettings, load_recipe
+from Training.start import start_with
+
+PROJECT = Path(__file__).resolve().parents[1]
+REFERENCE = "ambiguous_text_diff"
+
+
+def squares(*sides: int) -> np.ndarray:
+    """Nested squares with a common corner, bool [n, 12, 12]."""
+    masks = np.zeros((len(sides), 12, 12), bool)
+    for mask, side in zip(masks, sides):
+        mask[:side, :side] = True
+    return masks
+
+
+def aligned_a_little(steps: int = 5) -> DiffDPO:
+    method = tiny_method("diff_dpo")
+    stage = method.stages()[0]
+    optimizer = torch.optim.SGD(stage.parameters(), 1.0)
+    for step in range(steps):
+        torch.manual_seed(step)
+        loss = stage.loss(tiny_batch())["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return method
+
+
+# -- pairs ---------------------------------------------------------------------------------------------------------------
+
+
+def test_mean_dice_prefers_the_compromise_and_best_rater_an_imitation():
+    readers = squares(3, 5, 7, 9)
+    candidates = squares(3, 6, 11, 0)
+    assert choose(candidates, readers, STRATEGIES["mean_dice"])[0] == 1
+    assert choose(candidates, readers, STRATEGIES["best_rater"]) == (0, 3)
+    dice = [np.mean([2 * min(c, r) ** 2 / (c * c + r * r) for r in (3, 5, 7, 9)]) for c in (3, 6, 11, 0)]
+    assert choose(candidates, readers, STRATEGIES["mean_dice"]) == (int(np.argmax(dice)), int(np.argmin(dice)))
+
+
+def test_ties_give_no_pair_and_the_first_of_equals_is_taken():
+    assert choose(squares(0, 0, 0, 0), squares(0, 4, 4, 4), STRATEGIES["mean_dice"]) is None
+    assert choose(squares(3, 3), squares(0, 0, 0, 0), STRATEGIES["best_rater"]) is None
+    assert choose(squares(5, 3, 5, 3), squares(5, 5, 5, 5), STRATEGIES["mean_dice"]) == (0, 1)
+
+
+def test_an_empty_candidate_wins_where_most_readers_drew_nothing():
+    readers = squares(0, 0, 0, 4)
+    assert choose(squares(4, 0), readers, STRATEGIES["mean_dice"]) == (1, 0)
+    assert choose(squares(4, 0), readers, STRATEGIES["best_rater"]) is None  # both imitate somebody perfectly
+
+
+def test_stochastic_runs_draw_twice():
+    assert [STRATEGIES[name].runs for name in ("mean_dice", "best_rater", "stochastic_run")] == [1, 1, 2]
+
+
+def test_pairs_reach_the_batch_through_the_same_geometry_as_the_readers_masks(tmp_path):
+    from MultiRaterSegLib.frame import Frame
+    from Training.data.batches import BatchSource
+
+    data = load_lidc_described(write_phantom(tmp_path / "data"), (0,))
+    chosen = np.flatnonzero((data.slices.areas_px > 0).all(1))[:5]
+    masks = data.slices.masks(chosen)
+    save_preferences(tmp_path / "pairs.npz", slice_keys(data.slices, chosen)[::-1], masks[::-1, [2, 0]], "a test")
+    with_pairs = with_preferences(data, tmp_path / "pairs.npz")
+    assert with_pairs.slices.paired_rows.tolist() == chosen.tolist()
+    training = with_pairs.rows(with_pairs.slices.paired_rows)
+    batch = BatchSource(training.slices, Frame(), EXPERTS, batch_size=6, window=64).batch(0)
+    outlined = batch.masks.sum((1, 2, 3)) > 0
+    assert torch.equal(batch.preferred[:, 0], batch.masks[:, 2])
+    assert torch.equal(batch.preferred[:, 1], batch.masks[:, 0])
+    assert outlined.any()
+    with pytest.raises(DataError, match=r"preferences\.py"):
+        with_preferences(data, tmp_path / "nowhere.npz")
+    save_preferences(tmp_path / "others.npz", np.array(["X/0/0"]), masks[:1, :2], "a test")
+    with pytest.raises(DataError, match="other slices"):
+        with_preferences(data, tmp_path / "others.npz")
+
+
+# -- the loss ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("beta", [1.0, 5000.0])
+def test_before_the_first_step_the_loss_is_ln_2_whatever_beta_is(beta):
+    torch.manual_seed(0)
+    config = Config(aligned=TINY_CONFIG[REFERENCE], beta=beta)
+    method = DiffDPO(config, 1, ("background", "nodule"), EXPERTS)
+    terms = method.align_loss(tiny_batch())
+    assert terms["loss"].item() == pytest.approx(math.log(2), abs=1e-6)
+    assert terms["difference"] == 0
+
+
+def test_the_loss_is_that_of_errors_with_the_same_time_and_noise_for_both():
+    method, batch = aligned_a_little(), tiny_batch()
+    with torch.no_grad():
+        torch.manual_seed(3)
+        loss = float(method.align_loss(batch)["loss"])
+        torch.manual_seed(3)
+        noising = method.policy.draw_noising(batch.preferred[:, :1])
+        encoded = method.encode(batch.image)
+        error = {
+            (which, k): method.policy.denoising_error(
+                encoded, batch.preferred[:, k : k + 1], noising, denoiser=denoiser
+            )
+            for which, denoiser in (("policy", method.policy.denoiser), ("reference", method.reference))
+            for k in (0, 1)
+        }
+    winner = error["policy", 0] - error["reference", 0]
+    loser = error["policy", 1] - error["reference", 1]
+    expected = -np.log(1 / (1 + np.exp(100.0 * (winner - loser).double().numpy()))).mean()
+    assert loss == pytest.approx(expected, rel=1e-4)
+    assert loss != pytest.approx(math.log(2), abs=1e-4)
+
+
+def test_alignment_lowers_the_error_of_winners_against_that_of_losers():
+    before, after = tiny_method("diff_dpo"), aligned_a_little(15)
+    scores = []
+    for method in (before, after):
+        torch.manual_seed(99)
+        with torch.no_grad():
+            scores.append(float(method.align_loss(tiny_batch(images=3))["loss"]))
+    assert scores[1] < scores[0]
+
+
+def test_the_reference_and_whatever_sees_the_image_never_move():
+    untouched, method = tiny_method("diff_dpo").state_dict(), aligned_a_little()
+    moved = {name for name, value in method.state_dict().items() if not torch.equal(value, untouched[name])}
+    assert moved
+    assert all(name.startswith("policy.denoiser.") for name in moved)
+
+
+def test_without_pairs_it_is_said_where_they_come_from():
+    with pytest.raises(RecipeError, match=r"preferences\.py"):
+        tiny_method("diff_dpo").align_loss(replace(tiny_batch(), preferred=None))
+
+
+# -- use -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_knob_goes_from_the_references_samples_to_the_aligned_ones():
+    method = aligned_a_little()
+    encoded, noise = method.encode(tiny_batch().image), Noise(0, samples=2)
+    with torch.no_grad():
+        reference = method.policy.sample(encoded, noise, denoiser=method.reference)
+        drawn = []
+        for preference in (0, 0.5, 1):
+            method.preference = preference
+            drawn.append(method.sample(encoded, noise))
+        aligned = method.policy.sample(encoded, noise)
+    assert torch.equal(drawn[0], reference)
+    assert torch.equal(drawn[2], aligned)
+    assert not torch.equal(drawn[1], reference)
+    assert not torch.equal(drawn[1], aligned)
+    half = method.denoiser_at(0.5).state_dict()
+    for name, value in half.items():
+        middle = (method.reference.state_dict()[name] + method.policy.denoiser.state_dict()[name]) / 2
+        torch.testing.assert_close(value, middle)
+
+
+def test_the_knob_is_kept_with_the_model(tmp_path):
+    from tiny_model import FRAME
+
+    method = aligned_a_little()
+    method.config = replace(method.config, preference=0.0)
+    loaded = load_checkpoint(save_checkpoint(tmp_path / "m.safetensors", method, FRAME, {}, half=False)).method
+    encoded, noise = method.encode(tiny_batch().image), Noise(0, samples=2)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            loaded.sample(encoded, noise), method.policy.sample(encoded, noise, denoiser=method.reference)
+        )
+
+
+def test_only_methods_that_denoise_can_be_aligned():
+    with pytest.raises(RecipeError, match="ambiguous_text_diff"):
+        DiffDPO(Config(method="unet_heads"), 1, ("background", "nodule"), EXPERTS)
+    with pytest.raises(RecipeError, match=r"aligned\.draws"):
+        DiffDPO(Config(aligned={"draws": "many"}), 1, ("background", "nodule"), EXPERTS)
+    with pytest.raises(RecipeError, match="preference"):
+        DiffDPO(Config(aligned=TINY_CONFIG[REFERENCE], preference=2.0), 1, ("background", "nodule"), EXPERTS)
+
+
+def test_recipes_align_what_the_reference_recipes_train():
+    for size in ("compact", "paper"):
+        reference, alignment = load_recipe(f"{REFERENCE}_{size}"), load_recipe(f"diff_dpo_{size}")
+        config = type(reference.model)(
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in alignment.model.aligned.items()}
+        )
+        assert config == reference.model
+        assert alignment.frame == reference.frame
+        assert alignment.data.folds == reference.data.folds
+
+
+def test_from_reference_to_pairs_to_an_aligned_model(tmp_path):
+    """The printed commands, on a tiny model made on the spot."""
+    data = write_phantom(tmp_path / "data")
+    tiny = [
+        "frame.size=32",
+        "frame.spacing_mm=1.4",
+        "batches.size=4",
+        "batches.window=32",
+        f"data.root={data}",
+        "data.folds=[0]",
+    ]
+    few = StageSettings(steps=2, validate_every=2, validation_slices=2, learning_rate=0.1)
+    recipe = load_recipe(f"{REFERENCE}_compact", tiny)
+    model = type(recipe.model)(**TINY_CONFIG[REFERENCE])
+    reference = train(replace(recipe, model=model, stage={"denoise": few}), tmp_path / "reference")
+    pairs = tmp_path / "pairs.npz"
+    command = [sys.executable, str(PROJECT / "Training/preferences.py"), str(reference), "--out", str(pairs)]
+    made = subprocess.run([*command, "--every", "1"], capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    alignment = load_recipe("diff_dpo_compact", [*tiny, f"data.preferences={pairs}"])
+    alignment = replace(alignment, model=Config(aligned=TINY_CONFIG[REFERENCE]), stage={"align": few})
+    with pytest.raises(RecipeError, match="--start-from"):
+        train(alignment, tmp_path / "aligned")
+    aligned = train(alignment, tmp_path / "aligned", start=start_with(reference, None))
+    before, after = load_file(str(reference)), load_file(str(aligned))
+    for name, value in before.items():
+        kept = f"reference.{name.removeprefix('denoiser.')}" if name.startswith("denoiser.") else f"policy.{name}"
+        assert torch.equal(value, after[kept]), name
+    assert any(
+        not torch.equal(value, after[f"policy.{name}"])
+        for name, value in before.items()
+        if name.startswith("denoiser.")
+    )

@@ -1,0 +1,117 @@
+"""The commands that measure text-guided diffusion, on tiny models made on the spot."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from phantom import write_phantom
+from test_diff_dpo import squares
+from tiny_model import save_tiny_model, tiny_method
+
+from MultiRaterSegLib.errors import DataError
+from MultiRaterSegLib.noise import Noise
+from Training.control import at_matched_area, change, large_enough
+from Training.data.lidc_slices import LidcSlices
+from Training.diffusion_settings import Setting, adjusted, one_per_patient, score_samples
+from Training.evaluate_control import main as evaluate_control
+from Training.evaluate_diffusion import main as evaluate_diffusion
+from Training.slice_predictions import draw_lesion
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    return write_phantom(tmp_path / "data", patients=3, slices=2) / "fold0.npz"
+
+
+def disc(radius: float, wobble: float = 0.0, size: int = 96) -> torch.Tensor:
+    """A soft disc whose radius goes up and down twelve times."""
+    yy, xx = np.mgrid[:size, :size] - (size - 1) / 2
+    edge = radius * (1 + wobble * np.cos(12 * np.arctan2(yy, xx)))
+    return torch.from_numpy(1 / (1 + np.exp(np.hypot(yy, xx) - edge))).float()
+
+
+def test_empty_masks_are_opinions_in_every_figure():
+    readers = squares(0, 0, 6, 6)
+    right = score_samples(squares(0, 6, 0, 6), readers, [4])[4]
+    assert right["ged_dice"] == pytest.approx(0)
+    assert right["ci"] == 1
+    assert right["empty"] == 0.5
+    full = score_samples(squares(6, 6, 6, 6), readers, [2, 4])[4]
+    assert full["ged_dice"] == pytest.approx(2 * 0.5 - 0 - 0.5)
+    assert full["dice_max"] == 0.5
+    assert full["diversity_agreement"] == pytest.approx(0.5)
+    assert full["dice_mean"] == 0.5
+
+
+def test_one_slice_of_each_patient_is_drawn_by_the_seed(data):
+    slices = LidcSlices.load([data])
+    rows = one_per_patient(slices, np.arange(len(slices)), 0)
+    assert sorted(slices.patient[rows]) == sorted(set(slices.patient))
+    assert np.array_equal(rows, one_per_patient(slices, np.arange(len(slices)), 0))
+    assert any(not np.array_equal(rows, one_per_patient(slices, np.arange(len(slices)), s)) for s in range(1, 9))
+
+
+def test_a_setting_changes_a_copy_and_refuses_what_a_method_does_not_have():
+    method = tiny_method("ambiguous_text_diff")
+    quick = adjusted(method, Setting(sampler="ddpm", steps=2))
+    assert (quick.config.sampler, quick.config.sampling_steps) == ("ddpm", 2)
+    assert method.config.sampling_steps == 3
+    aligned = adjusted(tiny_method("diff_dpo"), Setting(steps=2, preference=0.5))
+    assert (aligned.policy.config.sampling_steps, aligned.preference) == (2, 0.5)
+    with pytest.raises(DataError, match="preference"):
+        adjusted(method, Setting(preference=0.5))
+    with pytest.raises(DataError, match="sampling_steps"):
+        adjusted(tiny_method("prosona"), Setting(steps=2))
+
+
+@torch.no_grad()
+def test_each_sample_keeps_its_own_style_however_many_are_drawn_at_once():
+    method = tiny_method("ambiguous_text_diff")
+    encoded = method.encode(torch.randn(1, 1, 32, 32))
+    style = torch.randn(20, 1, 3, 8)
+    noise = Noise(0, samples=20, images=[5])
+    together = method.sample(encoded, noise, style)[:, :, 1]
+    torch.testing.assert_close(draw_lesion(method, encoded, noise, style), together, atol=1e-5, rtol=0)
+
+
+def test_the_grid_of_settings_is_scored_with_intervals_and_differences(tmp_path, data, capsys):
+    model = save_tiny_model(tmp_path / "m.safetensors", "ambiguous_text_diff")
+    options = ["--data", str(data), "--text", "neutral", "median", "readers", "--steps", "2", "--samples", "1", "4"]
+    assert evaluate_diffusion([f"tiny={model}", *options, "--out", str(tmp_path / "out")]) == 0
+    text = (tmp_path / "out/table.md").read_text()
+    assert text.count("tiny, ") == 6 + 5
+    assert "median text, 2, 4 samples" in text
+    with np.load(tmp_path / "out/per_slice.npz") as kept:
+        assert kept["tiny, neutral text, 2, 4 samples/ci"].shape == (3,)
+    capsys.readouterr()
+    assert evaluate_diffusion([str(model), *options, "--preference", "1", "--out", str(tmp_path / "out")]) == 2
+    assert "preference" in capsys.readouterr().err
+
+
+def test_roughness_is_compared_at_the_same_area_and_area_by_itself():
+    smooth, rough, large = disc(20), disc(20, 0.15), disc(30)
+    assert change("roughness", smooth, rough) > 0.1
+    assert change("roughness at matched area", smooth, rough) > 0.1
+    assert change("area", smooth, large) == pytest.approx(2 * np.log(1.5), rel=0.05)
+    assert abs(change("roughness at matched area", smooth, large)) < 0.05
+    first, second = at_matched_area(smooth, large)
+    assert first.sum() == second.sum()
+    assert (second & (large > 0.9)).sum() == second.sum()
+    assert torch.isnan(change("area", smooth, torch.zeros(96, 96)))
+
+
+def test_control_is_measured_and_shown(tmp_path, data):
+    model = save_tiny_model(tmp_path / "m.safetensors", "ambiguous_text_diff")
+    slices = LidcSlices.load([data])
+    union = slices.masks(np.arange(len(slices))).any(1).sum((1, 2))
+    assert large_enough(slices).tolist() == np.flatnonzero(union >= 100).tolist()
+    few = replace(slices, packed_masks=np.zeros_like(slices.packed_masks))
+    assert len(large_enough(few)) == 0
+    options = ["--data", str(data), "--samples", "2", "--pictures", "1", "--out", str(tmp_path / "out")]
+    assert evaluate_control([str(model), *options]) == 0
+    assert "marked spiculation" in (tmp_path / "out/control.md").read_text()
+    assert (tmp_path / "out/control.png").stat().st_size > 5000
+    deaf = save_tiny_model(tmp_path / "deaf.safetensors", "prob_unet")
+    assert evaluate_control([str(deaf), *options]) == 2

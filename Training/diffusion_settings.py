@@ -1,0 +1,103 @@
+"""How a diffusion model is asked to draw: which text, sampler, steps and preference; and how well it then stands for readers."""
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from MultiRaterSegLib.checkpoint import Checkpoint
+from MultiRaterSegLib.errors import DataError
+from MultiRaterSegLib.method import Method
+from MultiRaterSegLib.metrics import Pairs, collective_insight, ged, mean_overlap
+
+from .data.descriptions import evaluation_texts
+from .data.slices import Slices
+from .slice_predictions import Sampling, predict_slices
+
+FIGURES = ("ged_dice", "ci", "combined_sensitivity", "dice_max", "diversity_agreement", "dice_mean", "empty")
+"""GED with 1 - Dice, CI with its three parts, the mean Dice of all pairs, and the share of empty samples."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """text: a kind of `evaluation_texts`. None: as the model has it. preference: of an aligned model."""
+
+    text: str = "neutral"
+    sampler: str | None = None
+    steps: int | None = None
+    preference: float | None = None
+
+    def __str__(self) -> str:
+        walk = " ".join(str(part) for part in (self.sampler, self.steps) if part is not None)
+        aligned = "" if self.preference is None else f"preference {self.preference:g}"
+        return ", ".join(part for part in (f"{self.text} text", walk, aligned) if part)
+
+
+def adjusted(method: Method, setting: Setting) -> Method:
+    """A copy of the method that draws so. Raises DataError for a setting that it does not have."""
+    method = copy.deepcopy(method)
+    drawing = getattr(method, "policy", method)  # an aligned model draws by its policy's settings
+    wanted = {"sampler": setting.sampler, "sampling_steps": setting.steps}
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    missing = [name for name in wanted if not hasattr(drawing.config, name)]
+    if setting.preference is not None and not hasattr(method, "preference"):
+        missing.append("preference")
+    if setting.text != "neutral" and not hasattr(method, "text_style"):
+        missing.append("text")
+    if missing:
+        raise DataError(f"{method.title} has no {', '.join(missing)} that could be set.")
+    drawing.config = replace(drawing.config, **wanted)
+    if setting.preference is not None:
+        method.preference = setting.preference
+    return method
+
+
+def one_per_patient(slices: Slices, rows: np.ndarray, seed: int) -> np.ndarray:
+    """Of each patient one of the rows, drawn by the seed; the order is the patients'."""
+    rng = np.random.default_rng([seed, 0x0E])
+    return np.array([rng.choice(rows[slices.patient[rows] == p]) for p in np.unique(slices.patient[rows])])
+
+
+def score_setting(
+    checkpoint: Checkpoint,
+    slices: Slices,
+    rows: np.ndarray,
+    setting: Setting,
+    sizes: Sequence[int],
+    seed: int = 0,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> dict[int, dict[str, np.ndarray]]:
+    """{number of samples: {figure of FIGURES: [rows]}}, from one set of the largest number (the first n are used)."""
+    method, count = adjusted(checkpoint.method, setting), max(sizes)
+
+    def style_of(chosen: Sequence[int]):
+        return method.text_style(evaluation_texts(slices, chosen, setting.text, count, seed))
+
+    asked = None if setting.text == "neutral" else style_of
+    sampling = Sampling(count, (seed,), expert_samples=0)
+    drawn = predict_slices(method, checkpoint.frame, slices, rows, sampling, style_of=asked)
+    scored = [score_samples(p.samples[0], readers_who_saw(slices, p.row), sizes) for p in progress(drawn)]
+    return {n: {name: np.array([row[n][name] for row in scored]) for name in FIGURES} for n in sizes}
+
+
+def readers_who_saw(slices: Slices, row: int) -> np.ndarray:
+    """bool [M, H, W]: an empty mask is an opinion, that of somebody who never saw the image is none."""
+    masks = slices.masks([row])[0]
+    return masks if slices.present is None else masks[slices.present[row]]
+
+
+def score_samples(samples: np.ndarray, masks: np.ndarray, sizes: Sequence[int]) -> dict[int, dict[str, float]]:
+    """FIGURES of the first n samples bool [S, H, W] against all readers' masks [M, H, W], empty ones included; two empty
+    masks agree."""
+    pairs, found = Pairs.of(samples, masks), {}
+    for n in sizes:
+        first = pairs.first(n)
+        insight = collective_insight(first)._asdict()
+        own = {
+            "ged_dice": ged(first, "dice"),
+            "dice_mean": mean_overlap(first),
+            "empty": np.mean(~samples[:n].any((1, 2))),
+        }
+        found[n] = {name: float((own | insight)[name]) for name in FIGURES}
+    return found

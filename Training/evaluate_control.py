@@ -1,0 +1,89 @@
+"""Do contradicting sentences move the contour as they say? Measured on slices with something to outline, and shown.
+
+    python Training/evaluate_control.py runs/ambiguous_text_diff_compact --validation-of ambiguous_text_diff_compact
+    python Training/evaluate_control.py ambiguous_text_diff_compact --data fold2.npz --every 4 --pictures 3
+
+On every slice whose readers' union is at least 100 pixels: "marked spiculation" against "smooth and round" (roughness of
+the boundary, also at matched area), "generous" against "tight" (area); the contour is that of the samples' mean, and the
+same noise is drawn for both. Writes control.json, control.md and control.png (eight samples for each of two sentences).
+"""
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from MultiRaterSegLib.errors import DataError, MultiRaterSegError, UnsupportedRequest
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="a model by name, a .safetensors file or a run folder")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--data", type=Path, nargs="+", metavar="FILE", help="prepared .npz files")
+    where.add_argument("--validation-of", metavar="RECIPE", help="or the inner validation patients of a recipe")
+    parser.add_argument("--root", type=Path, help="where the recipe's data lie (default: as it says)")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th of these slices")
+    parser.add_argument("--samples", type=int, default=8, help="samples averaged for a contour, and shown")
+    parser.add_argument("--pictures", type=int, default=2, help="slices in control.png")
+    parser.add_argument("--out", type=Path, default=Path("runs/control"))
+    options = parser.parse_args(arguments)
+    try:
+        print(run(options))
+    except MultiRaterSegError as error:
+        print(f"evaluate_control.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(options: argparse.Namespace) -> str:
+    """Measures, writes the files and returns the text."""
+    from rich.progress import track
+
+    from MultiRaterSegLib.checkpoint import load_checkpoint
+    from MultiRaterSegLib.predictor import choose_device
+    from Training.control import CONTRADICTIONS, large_enough, measure_control, plot_control
+    from Training.data.lidc_slices import LidcSlices
+    from Training.evaluation_run import validation_slices
+    from Training.recipe import load_recipe
+
+    checkpoint = load_checkpoint(options.model, choose_device("auto"))
+    if not checkpoint.method.follows_prompts:
+        raise UnsupportedRequest(f"{checkpoint.method.title} follows no sentences.")
+    if options.validation_of:
+        slices = validation_slices(load_recipe(options.validation_of), options.root)
+    else:
+        slices = LidcSlices.load(options.data)
+    rows = large_enough(slices)[:: options.every]
+    if not len(rows):
+        raise DataError("No slice has a union of 100 pixels. Give other data.")
+    found = measure_control(
+        checkpoint, slices, rows, options.samples, lambda loop: track(loop, "Slices", len(rows), transient=True)
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "control.json").write_text(json.dumps(found, indent=2))
+    shown = rows[:: max(1, len(rows) // max(1, options.pictures))][: options.pictures]
+    plot_control(options.out / "control.png", checkpoint, slices, shown, CONTRADICTIONS["roughness"], options.samples)
+    text = describe(found, checkpoint.name, len(rows))
+    (options.out / "control.md").write_text(text)
+    return text
+
+
+def describe(found: dict[str, dict], model: str, slices: int) -> str:
+    """The measurements as Markdown."""
+    from Training.bootstrap import Estimate
+    from Training.markdown_table import cell, table
+
+    rows = [("measured", "less", "more", "slices", "moved the right way, %", "median change, %")]
+    for name, row in found.items():
+        change = 100 * math.expm1(row["change"])
+        right = cell(Estimate(*row["right"]), percent=True)
+        rows.append((name, row["less"], row["more"], str(row["cases"]), right, f"{change:+.1f}"))
+    return "\n".join(table(f"{model}: contradicting sentences on {slices} slices", rows))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

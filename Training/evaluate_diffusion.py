@@ -1,0 +1,111 @@
+"""Curves and ablations of text-guided diffusion: every combination of text, sampler, steps, preference and sample number.
+
+    python Training/evaluate_diffusion.py full=runs/full "no text=runs/no_text" "no KL=runs/no_kl" --validation-of RECIPE
+    python Training/evaluate_diffusion.py runs/full --data fold2.npz --text neutral median other readers
+    python Training/evaluate_diffusion.py runs/full --data fold2.npz --sampler ddpm --steps 1000
+    python Training/evaluate_diffusion.py runs/full --data fold2.npz --steps 100 50 20 10 --samples 1 2 4 8 16 32
+    python Training/evaluate_diffusion.py runs/aligned --data fold2.npz --preference 0 0.5 1
+
+Scored as in AmbiguousTextDiff and TDG-DiffDPO: all slices, empty masks are opinions, GED with 1 - Dice. By default one
+slice a patient, drawn by a seed. Writes table.md and per_slice.npz into --out; differences are to the first row, paired.
+"""
+
+import argparse
+import itertools
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from MultiRaterSegLib.errors import MultiRaterSegError
+from Training.evaluation_options import REMINDER, TEST_FOLD
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", help="a model, or NAME=MODEL")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--data", type=Path, nargs="+", metavar="FILE", help="prepared .npz files")
+    where.add_argument("--validation-of", metavar="RECIPE", help="or the inner validation patients of a recipe")
+    parser.add_argument("--root", type=Path, help="where the recipe's data lie (default: as it says)")
+    parser.add_argument("--all-slices", action="store_true", help="every slice instead of one a patient")
+    parser.add_argument("--limit", type=int, help="at most so many slices")
+    parser.add_argument("--text", nargs="+", choices=("neutral", "median", "other", "readers"), default=["neutral"])
+    parser.add_argument("--sampler", nargs="+", choices=("ddim", "ddpm"), default=[None])
+    parser.add_argument("--steps", type=int, nargs="+", default=[None], help="default: as the model has it")
+    parser.add_argument("--preference", type=float, nargs="+", default=[None], help="of an aligned model, 0 to 1")
+    parser.add_argument("--samples", type=int, nargs="+", default=[16], metavar="N")
+    parser.add_argument("--seed", type=int, default=0, help="of noise, of texts, and of the slice of a patient")
+    parser.add_argument("--out", type=Path, default=Path("runs/evaluation/diffusion"))
+    options = parser.parse_args(arguments)
+    if any(path.name == f"fold{TEST_FOLD}.npz" for path in options.data or ()):
+        print(REMINDER)
+    try:
+        print(run(options))
+    except MultiRaterSegError as error:
+        print(f"evaluate_diffusion.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(options: argparse.Namespace) -> str:
+    """Evaluates everything, writes the files and returns the table."""
+    from rich.progress import track
+
+    from MultiRaterSegLib.checkpoint import load_checkpoint
+    from MultiRaterSegLib.predictor import choose_device
+    from Training.data.lidc_slices import LidcSlices
+    from Training.diffusion_settings import Setting, one_per_patient, score_setting
+    from Training.evaluation_run import validation_slices
+    from Training.recipe import load_recipe
+
+    if options.validation_of:
+        slices = validation_slices(load_recipe(options.validation_of), options.root)
+        data = f"validation patients of {options.validation_of}"
+    else:
+        slices, data = LidcSlices.load(options.data), ", ".join(path.name for path in options.data)
+    rows = np.arange(len(slices))
+    rows = (rows if options.all_slices else one_per_patient(slices, rows, options.seed))[: options.limit]
+    settings = itertools.product(options.text, options.sampler, options.steps, options.preference)
+    settings = [Setting(*values) for values in settings]
+    device, found = choose_device("auto"), {}
+    for named in options.models:
+        name, _, path = named.rpartition("=")
+        checkpoint = load_checkpoint(path, device)
+        for setting in settings:
+            label = f"{name or checkpoint.name}, {setting}"
+
+            def progress(loop, label=label):
+                return track(loop, label, len(rows), transient=True)
+
+            scores = score_setting(checkpoint, slices, rows, setting, options.samples, options.seed, progress)
+            found |= {f"{label}, {n} samples": figures for n, figures in scores.items()}
+    return write(options.out, found, slices.patient[rows], f"{data}, {len(rows)} slices, seed {options.seed}")
+
+
+def write(out: Path, found: dict[str, dict[str, np.ndarray]], patient: np.ndarray, about: str) -> str:
+    """table.md and per_slice.npz; returns the table."""
+    from Training.bootstrap import mean_estimate, paired_difference
+    from Training.diffusion_settings import FIGURES
+    from Training.markdown_table import cell, table
+
+    first = next(iter(found.values()))
+    rows, differences = [("", *FIGURES)], [("", *FIGURES)]
+    for label, figures in found.items():
+        rows.append((label, *(cell(mean_estimate(figures[name], patient)) for name in FIGURES)))
+        if figures is not first:
+            moved = (paired_difference(figures[name], first[name], patient) for name in FIGURES)
+            differences.append((label, *(cell(estimate, signed=True) for estimate in moved)))
+    lines = [*table("Figures", rows, about), *table("Paired differences to the first row", differences)]
+    out.mkdir(parents=True, exist_ok=True)
+    text = "\n".join(lines)
+    (out / "table.md").write_text(text)
+    flat = {f"{label}/{name}": values for label, figures in found.items() for name, values in figures.items()}
+    np.savez_compressed(out / "per_slice.npz", patient=patient, **flat)
+    return text
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
