@@ -55,13 +55,13 @@ def marginal_loss(samples: Tensor, masks: Tensor) -> Tensor:
     return dice_loss(mean, share) + 10 * F.binary_cross_entropy(mean.clamp(1e-6, 1 - 1e-6), share)
 
 
-def boundary_loss(samples: Tensor, masks: Tensor) -> Tensor:
-    """L_bound (ProSona section 2.1; D-Persona): Dice loss of the samples' intersection and union with the raters'.
+def boundary_loss(logits: Tensor, masks: Tensor, cross_entropy_weight: float = 0.0) -> Tensor:
+    """L_bound (ProSona section 2.1; D-Persona): the loss of the samples' intersection and union with the raters'.
 
-    samples [S, B, H, W] probabilities: their pixelwise minimum and maximum. masks [B, M, H, W] in {0, 1}.
+    logits [S, B, H, W] of the samples: their pixelwise minimum and maximum. masks [B, M, H, W] in {0, 1}.
     """
-    inner = dice_loss(samples.amin(0), masks.amin(1))
-    outer = dice_loss(samples.amax(0), masks.amax(1))
+    inner = segmentation_loss(logits.amin(0), masks.amin(1), cross_entropy_weight)
+    outer = segmentation_loss(logits.amax(0), masks.amax(1), cross_entropy_weight)
     return inner + outer
 
 

@@ -81,9 +81,9 @@ def test_stage_1_bounds_are_those_of_its_own_prior_samples():
     torch.manual_seed(4)
     latent = method.unet(batch.image)
     torch.randn_like(latent.prior.mean)  # the posterior's draw comes first
-    samples = method.unet.decode(latent, latent.prior_samples(10)).squeeze(2).sigmoid()
-    inner = torch.stack(list(samples)).min(0).values
-    outer = torch.stack(list(samples)).max(0).values
+    samples = method.unet.decode(latent, latent.prior_samples(10)).squeeze(2)
+    inner = torch.stack(list(samples.sigmoid())).min(0).values
+    outer = torch.stack(list(samples.sigmoid())).max(0).values
     by_hand = dice_loss(inner, batch.masks.min(1).values) + dice_loss(outer, batch.masks.max(1).values)
     assert terms["bound"] == pytest.approx(float(by_hand), rel=1e-5)
     assert boundary_loss(samples, batch.masks) == pytest.approx(float(by_hand), rel=1e-5)

@@ -54,9 +54,20 @@ def test_energy_distance_prefers_the_readers_spread_to_any_single_mask():
 
 def test_boundary_loss_is_zero_when_extremes_are_the_readers_union_and_intersection():
     masks = torch.stack([square(2), square(4), square(6), square(8)])[None]
-    samples = torch.stack([square(2), square(8), square(4)])[:, None]
-    assert boundary_loss(samples, masks) == pytest.approx(0, abs=1e-6)
-    assert boundary_loss(square(4).expand(3, 1, 12, 12), masks) > 0.5
+    logits = 40 * torch.stack([square(2), square(8), square(4)])[:, None] - 20
+    assert boundary_loss(logits, masks, cross_entropy_weight=10.0) == pytest.approx(0, abs=1e-6)
+    assert boundary_loss(40 * square(4).expand(3, 1, 12, 12) - 20, masks) > 0.5
+
+
+def test_boundary_loss_weighs_cross_entropy_as_other_segmentation_losses_do():
+    torch.manual_seed(0)
+    masks = torch.stack([square(2), square(4), square(6), square(8)])[None]
+    logits = torch.randn(3, 1, 12, 12)
+    added = boundary_loss(logits, masks, 10.0) - boundary_loss(logits, masks)
+    inner, outer = logits.min(0).values, logits.max(0).values
+    reference = F.binary_cross_entropy_with_logits
+    by_hand = reference(inner, square(2)[None]) + reference(outer, square(8)[None])
+    assert added == pytest.approx(float(10 * by_hand), rel=1e-5)
 
 
 def test_an_empty_target_is_met_by_an_empty_prediction():

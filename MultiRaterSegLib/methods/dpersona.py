@@ -15,7 +15,8 @@ Numbers are those of the paper and of its public code; where we differ and why:
   loss is the sum over union and intersection (as ProSona prints it), the public code's one loss over both: ours weighs twice.
 * The prior is a head on the U-Net's bottleneck, not a second encoder, and there is no L2 term on the latent networks.
 * The posterior sees all masks sorted by area; experts that a data set ranks otherwise have heads of their own.
-* `cross_entropy_weight`, off in the paper, is what our compact recipes add to every method's Dice loss.
+* `cross_entropy_weight`, off in the paper, is what our compact recipes add to every method's Dice loss, here
+  in the boundary loss too (else it outweighs what makes samples differ, and they collapse to one).
 
 A style is the weight of each head's query, one-hot for an expert, so interpolation moves the query.
 """
@@ -117,7 +118,7 @@ class DPersona(Method):
         terms = {
             "segmentation": segmentation_loss(logits[:1], annotation, c.cross_entropy_weight),
             "kl": posterior.kl(latent.prior).mean(),
-            "bound": boundary_loss(logits[1:].sigmoid(), batch.masks),
+            "bound": boundary_loss(logits[1:], batch.masks, c.cross_entropy_weight),
         }
         return {"loss": terms["segmentation"] + c.kl_weight * terms["kl"] + c.bound_weight * terms["bound"], **terms}
 

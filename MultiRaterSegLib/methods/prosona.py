@@ -202,7 +202,7 @@ class ProSona(Method):
         terms = {
             "segmentation": self._segmentation_loss(logits[:1], annotation.movedim(1, 0)),
             "kl": posterior.kl(encoded.prior).mean(),
-            "bound": boundary_loss(samples, batch.masks),
+            "bound": boundary_loss(logits[1:], batch.masks),
             "energy": energy_distance(samples, batch.masks),
             "marginal": marginal_loss(samples, batch.masks),
         }
