@@ -223,7 +223,7 @@ def _outline(result: LesionResult, name: str, masks: dict[str, np.ndarray], revi
         diameter_slice=size.slice_number if size else None,
         dice_to_consensus=to_consensus[0],
         hd95_to_consensus_mm=to_consensus[1],
-        model=prediction.provenance["model"],
+        model=prediction.provenance.get("model", ""),
         request=_request(prediction),
         review=review,
     )

@@ -168,7 +168,7 @@ def test_requests_that_make_no_sense_are_refused(predictor):
     with pytest.raises(UnsupportedRequest, match="at least 1"):
         lesion.consensus(0)
     two_channels = Volume(np.zeros((2, 4, 40, 40)), Grid((4, 40, 40), np.eye(4)), "CT", "pair")
-    with pytest.raises(UnsupportedRequest, match="2 channels"):
+    with pytest.raises(UnsupportedRequest, match="2 images"):
         predictor.consensus(two_channels, at=(20, 20, 2))
 
 

@@ -10,7 +10,7 @@ from results import PART, SCAN, ball, prediction, result
 
 from MultiRaterSegLib.lesion_result import Look
 from MultiRaterSegLib.report import EditedOutline, Report, Review, report_of, write_csv, write_json
-from MultiRaterSegLib.segments import colors_of, segments_of
+from MultiRaterSegLib.segments import colors_of, expert_colors, segments_of
 
 
 def test_volumes_are_those_of_the_samples():
@@ -33,6 +33,27 @@ def test_each_style_is_compared_with_the_consensus_and_with_each_other_style():
         ("expert_conservative", "prompt_3"),
         ("expert_inclusive", "prompt_3"),
     }
+
+
+def test_outlines_of_several_models_are_told_apart(tmp_path):
+    made = result()
+    assert not [warning for warning in report_of(made).warnings if "different models" in warning]
+    other = made.styles["inclusive"]
+    other = replace(other, provenance=other.provenance | {"model": "another"})
+    report = report_of(replace(made, styles=made.styles | {"inclusive": other}))
+    assert [outline.model for outline in report.outlines] == ["tiny", "tiny", "another", "tiny"]
+    [sentence] = [warning for warning in report.warnings if "different models" in warning]
+    assert sentence.endswith("another: Inclusive (largest)).")
+    write_csv(report, tmp_path / "report.csv")
+    with (tmp_path / "report.csv").open(encoding="utf-8-sig") as file:
+        assert [row["model"] for row in csv.DictReader(file)] == ["tiny", "tiny", "another", "tiny"]
+
+
+def test_experts_keep_a_colour_however_many_there_are():
+    colors = expert_colors(f"reader {n}" for n in range(12))
+    assert list(colors.values())[:2] == ["#56B4E9", "#009E73"]
+    assert len(colors) == 12
+    assert len(set(list(colors.values())[:9])) == 9
 
 
 def test_slices_are_disputed_where_styles_differ_most():

@@ -96,7 +96,7 @@ def test_the_consensus_waits_for_compute_where_that_is_wanted(desk):
 def test_progress_counts_slices_and_time_left(desk):
     desk.click()
     desk.task.report(120, 840, 3.6)
-    assert desk.window.busy.text == "Consensus of L1: 120 of 840 slices, 4 s left"
+    assert desk.window.busy.text == "Consensus of L1: 120 of 840 slices of all samples, 4 s left"
     assert desk.window.busy.percent == 14
     desk.task.report(400, 840, 600)
     assert desk.window.busy.text.endswith("10 min left")

@@ -4,7 +4,6 @@ import qt
 
 from MultiRaterSegLib.segments import BAND_COLORS, BAND_NAMES
 
-from ..i18n import _
 from ..scene.map import FOOTER, LABELS, TITLE
 from . import dialogs
 from .state import Busy, Message, PanelState, SteerState
@@ -85,8 +84,7 @@ class Drawing:
     def _show_consensus(self, state: PanelState) -> None:
         ui = self.ui
         ui.samplesSpinBox.value = state.samples
-        ui.computeButton.text = _("Cancel") if state.busy else _("Compute")
-        ui.computeButton.enabled = state.busy or state.can_compute
+        ui.computeButton.enabled = state.can_compute and not state.busy
         ui.consensusResultFrame.visible = bool(state.consensus)
         ui.consensusLabel.text = state.consensus
         ui.bandsCheckBox.checked = ui.legendFrame.visible = state.bands_shown

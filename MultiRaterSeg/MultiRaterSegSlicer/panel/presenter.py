@@ -186,6 +186,7 @@ class Panel:
         jump_to(self.session.scene, ras)
 
     def open_table(self) -> None:
+        """The lesion's numbers, or away with them when they are shown."""
         self.window.show_table(self.session.lesion.numbers_node)
 
     def undo(self) -> None:

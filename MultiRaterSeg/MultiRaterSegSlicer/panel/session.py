@@ -28,6 +28,13 @@ class Session:
         self.lesions, self.parameters = Lesions(self.scene), Parameters(self.scene)
         self.message, self._remotes, self._preview = None, {}, None
         self.revealed.clear()
+        if renamed := self.lesions.tell_apart():
+            pairs = ", ".join(
+                _("{former} is {label}").format(former=former, label=label) for former, label in renamed.items()
+            )
+            self.message = Message(
+                "info", _("Added lesions have new numbers: {pairs}.").format(pairs=pairs), (self.close_button(),)
+            )
 
     @property
     def volume(self) -> "slicer.vtkMRMLVolumeNode | None":

@@ -29,12 +29,22 @@ def center_of(lesion) -> tuple[float, float, float]:
     return place["at"] if "at" in place else tuple(np.mean(place["box"], 0).tolist())
 
 
-def show_table(node: "slicer.vtkMRMLTableNode") -> None:
-    """In a table view, beside the slice views."""
-    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
-    selection = slicer.app.applicationLogic().GetSelectionNode()
+def toggle_table(node: "slicer.vtkMRMLTableNode", before: int | None) -> int | None:
+    """Shows the table beside the slice views, or, where it is shown, the layout that was there before.
+
+    before: what the last call returned: that layout, None while no table was opened here.
+    """
+    layouts, selection = slicer.app.layoutManager(), slicer.app.applicationLogic().GetSelectionNode()
+    with_table = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView
+    is_open = layouts.layout == with_table
+    if is_open and before is not None and selection.GetActiveTableID() == node.GetID():
+        layouts.setLayout(before)
+        return None
+    before = before if is_open else layouts.layout
+    layouts.setLayout(with_table)
     selection.SetActiveTableID(node.GetID())
     slicer.app.applicationLogic().PropagateTableSelection()
+    return before
 
 
 def open_segment_editor(segmentation: "slicer.vtkMRMLSegmentationNode", volume) -> None:

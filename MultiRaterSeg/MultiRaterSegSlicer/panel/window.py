@@ -19,6 +19,7 @@ class PanelWindow:
     def __init__(self, ui, logic):
         self.ui = ui
         self._is_drawing, self.state = False, PanelState()
+        self._layout_before_table: int | None = None
         self._drawing = Drawing(ui)
         self.panel = Panel(logic, self)
         self._connect()
@@ -49,7 +50,7 @@ class PanelWindow:
         views.open_segment_editor(node, self.panel.session.volume)
 
     def show_table(self, node) -> None:
-        views.show_table(node)
+        self._layout_before_table = views.toggle_table(node, self._layout_before_table)
 
     def install(self) -> None:
         if dialogs.install():
@@ -89,7 +90,7 @@ class PanelWindow:
         ui.placeBoxButton.connect("clicked(bool)", panel.place_box)
         ui.computeOnPlaceCheckBox.connect("clicked(bool)", panel.set_compute_on_place)
         ui.samplesSpinBox.connect("valueChanged(int)", self._by_person(panel.set_samples))
-        ui.computeButton.connect("clicked(bool)", lambda _on: self._compute_or_cancel())
+        ui.computeButton.connect("clicked(bool)", lambda _on: panel.compute())
         ui.cancelButton.connect("clicked(bool)", lambda _on: panel.cancel())
         ui.bandsCheckBox.connect("clicked(bool)", panel.show_bands)
         ui.mapCheckBox.connect("clicked(bool)", panel.show_map)
@@ -143,12 +144,6 @@ class PanelWindow:
 
     def _answer(self, which: int) -> None:
         self.state.message.buttons[which].press()
-
-    def _compute_or_cancel(self) -> None:
-        if self.state.busy:
-            self.panel.cancel()
-        else:
-            self.panel.compute()
 
     def _row_ticked(self, row: int, _column: int) -> None:
         if not self._is_drawing:

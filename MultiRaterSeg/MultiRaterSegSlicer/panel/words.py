@@ -41,8 +41,8 @@ def number_words(value: float | None, digits: int) -> str:
 
 
 def progress_words(title: str, progress) -> str:
-    """A worker's Progress as a line: 'Consensus of L1: 12 of 840 slices, 4 s left'."""
-    text = _("{title}: {done} of {total} slices").format(
+    """A worker's Progress as a line: 'Consensus of L1: 12 of 840 slices of all samples, 4 s left'."""
+    text = _("{title}: {done} of {total} slices of all samples").format(
         title=title, done=progress.slices_done, total=progress.slices_total
     )
     if progress.seconds_left is None:

@@ -7,13 +7,13 @@ UID = "MultiRaterSeg"
 
 def folder_of(scene, uid: str) -> int:
     """The item of the folder that carries this uid; 0 when it was deleted or not made yet."""
-    return _hierarchy(scene).GetItemByUID(UID, uid)
+    return hierarchy_of(scene).GetItemByUID(UID, uid)
 
 
 def move_into_folder(nodes, uid: str, name: str, volume_node) -> None:
     """Puts the nodes into the folder; makes it, beside the scan, when it is not there."""
     scene = nodes[0].GetScene()
-    hierarchy = _hierarchy(scene)
+    hierarchy = hierarchy_of(scene)
     folder = folder_of(scene, uid)
     if not folder:
         folder = hierarchy.CreateFolderItem(_study_of(hierarchy, volume_node), name)
@@ -25,12 +25,12 @@ def move_into_folder(nodes, uid: str, name: str, volume_node) -> None:
 
 
 def remove_empty_folder(scene, uid: str) -> None:
-    hierarchy, folder = _hierarchy(scene), folder_of(scene, uid)
+    hierarchy, folder = hierarchy_of(scene), folder_of(scene, uid)
     if folder and not hierarchy.GetNumberOfItemChildren(folder):
         hierarchy.RemoveItem(folder)
 
 
-def _hierarchy(scene) -> "slicer.vtkMRMLSubjectHierarchyNode":
+def hierarchy_of(scene) -> "slicer.vtkMRMLSubjectHierarchyNode":
     return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
 
 

@@ -150,17 +150,14 @@ class SceneLesion(LesionNode):
             if node is not None and not node.GetSegmentation().GetNumberOfSegments():
                 remove_node(node)
         self._fill_tables()
-        ours = [self.agreement_node, self.styles_node, self.map_node, self.numbers_node, self.spots_node]
-        shown = [node for node in (*ours, *self.edited_nodes) if node is not None]
-        if shown:
+        if shown := [*self.own_nodes, *self.edited_nodes]:
             move_into_folder(shown, uid, self.label, self.volume_node)
         else:
             remove_empty_folder(scene, uid)
         made = {record.name: record.prediction.provenance for record in self.records}
-        for node in ours:
-            if node is not None:
-                node.SetAttribute(PROVENANCE, json.dumps(made, ensure_ascii=False))
-                node.SetAttribute(WARNINGS, json.dumps(self.warnings, ensure_ascii=False))
+        for node in self.own_nodes:
+            node.SetAttribute(PROVENANCE, json.dumps(made, ensure_ascii=False))
+            node.SetAttribute(WARNINGS, json.dumps(self.warnings, ensure_ascii=False))
 
     def _fill_tables(self) -> None:
         scene, records = self.node.GetScene(), self.records

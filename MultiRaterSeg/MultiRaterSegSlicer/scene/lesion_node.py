@@ -97,6 +97,12 @@ class LesionNode:
         return self.referenced("spots")
 
     @property
+    def own_nodes(self) -> list:
+        """Those of the above that there are: what its results made."""
+        made = (self.agreement_node, self.styles_node, self.map_node, self.numbers_node, self.spots_node)
+        return [node for node in made if node is not None]
+
+    @property
     def edited_nodes(self) -> list["slicer.vtkMRMLSegmentationNode"]:
         """Copies that a person may edit; a segment each."""
         count = self.node.GetNumberOfNodeReferences("edited")

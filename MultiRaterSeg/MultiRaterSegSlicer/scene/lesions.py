@@ -13,6 +13,7 @@ from .folder import remove_empty_folder
 from .history import History
 from .lesion import SceneLesion
 from .lesion_node import Model
+from .rename import have_own_folder, rename
 from .segments import contains
 
 MODULE = "MultiRaterSegLesion"
@@ -80,6 +81,20 @@ class Lesions:
         remove_empty_folder(self.scene, lesion.node.GetParameter("uid"))
         self.scene.RemoveNode(lesion.node)
         return True
+
+    def tell_apart(self) -> dict[str, str]:
+        """After a scene was added to this one: a lesion whose number is taken gets the next one. Returns new numbers by
+        those that they had."""
+        labels, uids, renamed = set(), set(), {}
+        for lesion in self.all():
+            if lesion.node.GetParameter("uid") in uids:
+                have_own_folder(lesion)
+            uids.add(lesion.node.GetParameter("uid"))
+            if (former := lesion.label) in labels:
+                rename(lesion, f"L{self._next_number()}")
+                renamed[former] = lesion.label
+            labels.add(lesion.label)
+        return renamed
 
     def action(self, title: str) -> AbstractContextManager[None]:
         """What is added inside is one step for undo."""
