@@ -230,3 +230,16 @@ def test_a_trained_file_answers_on_a_scan(tmp_path):
     prediction = predictor.prompt(ball(), "tight margins, solid core only", at=POINT, samples=2)
     assert prediction.provenance["model_sha256"] == predictor.checkpoint.sha256
     assert prediction.provenance["prompt"] == "tight margins, solid core only"
+
+
+def test_the_number_of_steps_of_a_diffusion_model_can_be_chosen_and_is_recorded(tmp_path):
+    path = save_tiny_model(tmp_path / "diffusion.safetensors", "diffoseg")
+    own, chosen = VolumePredictor.from_checkpoint(path), VolumePredictor.from_checkpoint(path, steps=2)
+    predictions = [predictor.consensus(ball(), at=POINT, samples=2) for predictor in (own, chosen)]
+    assert [p.provenance["sampling_steps"] for p in predictions] == [3, 2]
+    with pytest.raises(UnsupportedRequest, match="1 to 20 steps; got 21"):
+        VolumePredictor.from_checkpoint(path, steps=21)
+    plain = save_tiny_model(tmp_path / "plain.safetensors", "unet_heads")
+    with pytest.raises(UnsupportedRequest, match="leave --steps out"):
+        VolumePredictor.from_checkpoint(plain, steps=2)
+    assert "sampling_steps" not in VolumePredictor.from_checkpoint(plain).provenance(0, 1)

@@ -48,6 +48,7 @@ from ..diffusion.categorical import (
     public_cosine_schedule,
     time_grid,
 )
+from ..errors import RecipeError
 from ..losses import energy_distance
 from ..method import Batch, Expert, Method, Stage, Style
 from ..networks.backbone import BackboneConfig, ImageLevels
@@ -79,6 +80,10 @@ class Config(BackboneConfig):
     prompt: PromptSize = field(default_factory=PromptSize)
     draws_per_image: int = 1
     teacher_steps: int = 0
+
+    def __post_init__(self):
+        if self.teacher_steps and self.draws_per_image < 2:
+            raise RecipeError("draws_per_image: distillation compares sets of draws; it needs at least 2.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,40 +223,44 @@ class DiffOSeg(Method):
         the energy distance (the GED's own), the student's predictions from noised draws of the teacher against those draws.
         Cross-entropy with the very draw that was noised counts as far as x_t tells which it was, alpha bar_t.
         """
-        draws, images = max(2, self.config.draws_per_image), len(batch.image)
-        who = int(torch.rand(()) < 0.5) if self.experts else 0
-        student, teacher = (
-            (self.consensus_denoiser, self.expert_denoiser)[who],
-            self._teachers[who].to(batch.image.device),
-        )
-        code = None
-        if who:
-            index = torch.randint(len(self.experts), (images,), device=batch.image.device)
-            code = F.one_hot(index, len(self.experts)).float().repeat(draws, 1)
+        who, code = self._draw_whom(batch)
+        student = (self.consensus_denoiser, self.expert_denoiser)[who]
         with torch.no_grad():
             features = self._features(batch.image)
-            seen = teacher.look(batch.image, features)
-
-            def predict(x: Tensor, t: int) -> Tensor:
-                return teacher(x, torch.full((len(x),), t, device=x.device), seen, code).softmax(1)
-
-            def uniform(_t: int) -> Tensor:
-                return torch.rand(draws * images, 1, *batch.image.shape[-2:], device=batch.image.device)
-
-            times, labels = self._times(self.config.teacher_steps), len(self.labels)
-            drawn = ancestral_sample(predict, self.schedule, times, uniform, labels)
-            drawn = F.one_hot(drawn.argmax(1), labels).movedim(-1, 1).to(drawn)  # [K * B, L, H, W]
-            visited = self._times(self.config.sampling_steps)[:-1]
-            t = visited[int(torch.randint(len(visited), ()))]
-            x_t = draw(marginal(drawn, t, self.schedule), torch.rand_like(drawn[:, :1]))
+            drawn = self._teacher_draws(self._teachers[who].to(batch.image.device), batch.image, features, code)
+        visited = self._times(self.config.sampling_steps)[:-1]
+        t = visited[int(torch.randint(len(visited), ()))]
+        x_t = draw(marginal(drawn, t, self.schedule), torch.rand_like(drawn[:, :1]))
         seen = student.look(batch.image, features)
         log_p0 = student(x_t, torch.full((len(x_t),), t, device=x_t.device), seen, code).log_softmax(1)
-        samples, masks = (p[:, 1:].sum(1).unflatten(0, (draws, images)) for p in (log_p0.exp(), drawn))
+        samples, masks = (p[:, 1].unflatten(0, (-1, len(batch.image))) for p in (log_p0.exp(), drawn))  # [K, B, H, W]
         terms = {
             "energy": energy_distance(samples, masks.movedim(0, 1)),
             "cross_entropy": -(drawn * log_p0).sum(1).mean(),
         }
         return {"loss": terms["energy"] + float(self.schedule.keep[t]) * terms["cross_entropy"], **terms}
+
+    def _draw_whom(self, batch: Batch) -> tuple[int, Tensor | None]:
+        """(0, None): the population. (1, code [K * B, E]): an expert for each image, the same for its K draws."""
+        if torch.rand(()) < 0.5:
+            return 0, None
+        index = torch.randint(len(self.experts), (len(batch.image),), device=batch.image.device)
+        return 1, F.one_hot(index, len(self.experts)).float().repeat(self.config.draws_per_image, 1)
+
+    def _teacher_draws(
+        self, teacher: Denoiser, image: Tensor, features: Sequence[Tensor], code: Tensor | None
+    ) -> Tensor:
+        """Most probable labels at the end of chains of `teacher_steps`: one-hot [K * B, L, H, W]."""
+        seen, count, labels = teacher.look(image, features), len(image) * self.config.draws_per_image, len(self.labels)
+
+        def predict(x: Tensor, t: int) -> Tensor:
+            return teacher(x, torch.full((count,), t, device=x.device), seen, code).softmax(1)
+
+        def uniform(_t: int) -> Tensor:
+            return torch.rand(count, 1, *image.shape[-2:], device=image.device)
+
+        p0 = ancestral_sample(predict, self.schedule, self._times(self.config.teacher_steps), uniform, labels)
+        return F.one_hot(p0.argmax(1), labels).movedim(-1, 1).to(p0)
 
     def _denoising_loss(
         self, denoiser: Denoiser, masks: Tensor, seen: tuple[Tensor, ...], code: Tensor | None = None
