@@ -62,7 +62,7 @@ def test_a_setting_changes_a_copy_and_refuses_what_a_method_does_not_have():
     assert (aligned.policy.config.sampling_steps, aligned.preference) == (2, 0.5)
     with pytest.raises(DataError, match="preference"):
         adjusted(method, Setting(preference=0.5))
-    with pytest.raises(DataError, match="sampling_steps"):
+    with pytest.raises(DataError, match="steps"):
         adjusted(tiny_method("prosona"), Setting(steps=2))
 
 

@@ -38,16 +38,18 @@ def adjusted(method: Method, setting: Setting) -> Method:
     """A copy of the method that draws so. Raises DataError for a setting that it does not have."""
     method = copy.deepcopy(method)
     drawing = getattr(method, "policy", method)  # an aligned model draws by its policy's settings
-    wanted = {"sampler": setting.sampler, "sampling_steps": setting.steps}
-    wanted = {name: value for name, value in wanted.items() if value is not None}
-    missing = [name for name in wanted if not hasattr(drawing.config, name)]
+    missing = [] if setting.sampler is None or hasattr(drawing.config, "sampler") else ["sampler"]
+    missing += [] if setting.steps is None or hasattr(drawing, "use_steps") else ["steps"]
     if setting.preference is not None and not hasattr(method, "preference"):
         missing.append("preference")
     if setting.text != "neutral" and not hasattr(method, "text_style"):
         missing.append("text")
     if missing:
         raise DataError(f"{method.title} has no {', '.join(missing)} that could be set.")
-    drawing.config = replace(drawing.config, **wanted)
+    if setting.sampler is not None:
+        drawing.config = replace(drawing.config, sampler=setting.sampler)
+    if setting.steps is not None:
+        drawing.use_steps(setting.steps)
     if setting.preference is not None:
         method.preference = setting.preference
     return method

@@ -23,7 +23,7 @@ of readers' masks as in ProSona (style_targets): ratings alone say what a nodule
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -169,6 +169,16 @@ class AmbiguousTextDiff(Method):
         )
         lesion = gaussian.decode_mask(signal.float()).unflatten(0, (samples, batch))
         return torch.cat([1 - lesion, lesion], 2)
+
+    @property
+    def steps(self) -> int:
+        """Network evaluations that a sample takes."""
+        return self.config.sampling_steps
+
+    def use_steps(self, steps: int) -> None:
+        """From now on a sample takes so many. Raises ValueError where there are not that many times."""
+        gaussian.sampling_times(len(self.schedule), steps)
+        self.config = replace(self.config, sampling_steps=steps)
 
     def expert_style(self, encoded: Encoded | None, expert: int) -> Style:
         """[1, 1, K, D]."""
