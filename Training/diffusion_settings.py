@@ -27,18 +27,21 @@ class Setting:
     sampler: str | None = None
     steps: int | None = None
     preference: float | None = None
+    guidance: float | None = None
 
     def __str__(self) -> str:
         walk = " ".join(str(part) for part in (self.sampler, self.steps) if part is not None)
-        aligned = "" if self.preference is None else f"preference {self.preference:g}"
-        return ", ".join(part for part in (f"{self.text} text", walk, aligned) if part)
+        knobs = [(name, getattr(self, name)) for name in ("preference", "guidance")]
+        turned = [f"{name} {value:g}" for name, value in knobs if value is not None]
+        return ", ".join(part for part in (f"{self.text} text", walk, *turned) if part)
 
 
 def adjusted(method: Method, setting: Setting) -> Method:
     """A copy of the method that draws so. Raises DataError for a setting that it does not have."""
     method = copy.deepcopy(method)
     drawing = getattr(method, "policy", method)  # an aligned model draws by its policy's settings
-    missing = [] if setting.sampler is None or hasattr(drawing.config, "sampler") else ["sampler"]
+    wanted = {name: getattr(setting, name) for name in ("sampler", "guidance") if getattr(setting, name) is not None}
+    missing = [name for name in wanted if not hasattr(drawing.config, name)]
     missing += [] if setting.steps is None or hasattr(drawing, "use_steps") else ["steps"]
     if setting.preference is not None and not hasattr(method, "preference"):
         missing.append("preference")
@@ -46,8 +49,7 @@ def adjusted(method: Method, setting: Setting) -> Method:
         missing.append("text")
     if missing:
         raise DataError(f"{method.title} has no {', '.join(missing)} that could be set.")
-    if setting.sampler is not None:
-        drawing.config = replace(drawing.config, sampler=setting.sampler)
+    drawing.config = replace(drawing.config, **wanted) if wanted else drawing.config
     if setting.steps is not None:
         drawing.use_steps(setting.steps)
     if setting.preference is not None:

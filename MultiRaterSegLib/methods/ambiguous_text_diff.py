@@ -18,8 +18,9 @@ What the papers leave open, and what we chose:
 
 Ours, off in the paper recipe: `network` "on_features" (a U-Net sees the image once, a light denoiser takes the steps),
 `prediction` x0 with cross-entropy (its least lies at the same posterior mean; few steps suffice), several `draws` of time,
-noise and reader an image, and the shares of reader ranks and of sentences that ask for something, whose targets are made
-of readers' masks as in ProSona (style_targets): ratings alone say what a nodule is, hardly what an outline should do.
+noise and reader an image, `guidance` beyond 1, and the shares of reader ranks and of sentences that ask for something,
+whose targets are made of readers' masks as in ProSona (style_targets): ratings alone say what a nodule is, hardly what an
+outline should do.
 """
 
 from collections.abc import Sequence
@@ -78,6 +79,8 @@ class Config(BackboneConfig):
     sampler: Literal["ddim", "ddpm"] = "ddim"
     sampling_steps: int = 100
     eta: float = 0.0
+    guidance: float = 1.0
+    """Of a style when sampling: how far its prediction is followed beyond that of no text; 1, the papers', costs half."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,7 @@ class AmbiguousTextDiff(Method):
         c, denoiser = self.config, denoiser or self.denoiser
         samples, batch = len(noise.samples), len(encoded.features[0])
         tokens = self._tokens(encoded, style, samples)
+        silent = self._tokens(encoded, None, samples) if style is not None and c.guidance != 1 else None
         prepared = [x.repeat(samples, 1, 1, 1) for x in denoiser.prepare(encoded.features)]
 
         def draw(stream: str) -> Tensor:
@@ -161,7 +165,10 @@ class AmbiguousTextDiff(Method):
             return drawn.expand(samples, batch, -1, -1, -1).flatten(0, 1)
 
         def predict(noisy: Tensor, t: int) -> Tensor:
-            output = denoiser(noisy, torch.full((len(noisy),), t, device=noisy.device), prepared, tokens)
+            time = torch.full((len(noisy),), t, device=noisy.device)
+            output = denoiser(noisy, time, prepared, tokens)
+            if silent is not None:  # classifier-free guidance (Ho and Salimans, 2022)
+                output = torch.lerp(denoiser(noisy, time, prepared, silent), output, c.guidance)
             return self._clean(output, noisy, self.schedule[t])
 
         signal = gaussian.sample(
