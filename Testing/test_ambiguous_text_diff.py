@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_model import TINY_CONFIG, share_of_loss_left, tiny_batch, tiny_method
+from test_predictor import POINT, ball
+from tiny_model import TINY_CONFIG, save_tiny_model, share_of_loss_left, tiny_batch, tiny_method
 
 from MultiRaterSegLib.diffusion import gaussian
 from MultiRaterSegLib.errors import RecipeError, UnsupportedRequest
 from MultiRaterSegLib.methods.ambiguous_text_diff import AmbiguousTextDiff, Config, LatentTerm
 from MultiRaterSegLib.networks.denoisers import ConcatenatedDenoiser, FeatureDenoiser, NoText
 from MultiRaterSegLib.noise import Noise
+from MultiRaterSegLib.predictor import VolumePredictor
 from MultiRaterSegLib.text.lidc_terms import statement
 from Training.data.lidc_slices import EXPERTS
 from Training.recipe import load_recipe
@@ -121,6 +123,20 @@ def test_what_a_text_says_changes_the_mask_and_how_many_sentences_there_are_does
         drawn = [method.sample(encoded, Noise(0, samples=1), style) for style in (None, *styles)]
     torch.testing.assert_close(drawn[0], drawn[1])  # nothing said is the population
     assert not torch.allclose(drawn[0], drawn[2], atol=1e-6)
+
+
+@torch.no_grad()
+def test_guidance_goes_from_silence_past_the_style_and_leaves_the_population_alone():
+    drawn = {}
+    for guidance in (0.0, 1.0, 3.0):
+        method = method_with(guidance=guidance, sampling_steps=1, prediction="x0", denoising_loss="cross_entropy")
+        encoded = method.encode(tiny_batch().image)
+        drawn[guidance] = method.sample(encoded, Noise(0, samples=1), method.prompt_style(encoded, "generous"))
+        population = method.sample(encoded, Noise(0, samples=1))
+    torch.testing.assert_close(drawn[0.0], population)
+    logits = {g: p[:, :, 1].logit() for g, p in drawn.items()}
+    expected = logits[0.0] + 3 * (logits[1.0] - logits[0.0])
+    torch.testing.assert_close(logits[3.0], expected, atol=1e-4, rtol=1e-3)
 
 
 def test_prompts_may_hold_wishes_and_statements():
@@ -236,3 +252,18 @@ def test_the_compact_recipe_fits_what_is_shipped_and_the_paper_recipe_has_the_pa
     assert sum(p.numel() for p in small.parameters()) < 3.2e6
     assert 85e6 < sum(p.numel() for p in large.denoiser.parameters()) < 250e6  # without cross-attention: 85.6 M
     assert paper.stage["denoise"].decay == "linear"
+
+
+def test_a_lesion_in_a_scan_is_asked_by_sentence_rank_and_slider(tmp_path):
+    """The line that volumes take knows nothing of this method; neither do the command line and Slicer, which use it."""
+    predictor = VolumePredictor.from_checkpoint(save_tiny_model(tmp_path / "m.safetensors", NAME), "cpu")
+    lesion = predictor.lesion(ball(), at=POINT)
+    asked = [
+        lesion.consensus(2),
+        lesion.style("inclusive", 2),
+        lesion.between("conservative", "smooth and round", 0.5, 2),
+    ]
+    asked.append(lesion.prompt("generous outline. The Texture is Solid.", 2))
+    assert {prediction.samples.shape for prediction in asked} == {asked[0].samples.shape}
+    again = predictor.lesion(ball(), at=POINT).prompt("generous outline. The Texture is Solid.", 2)
+    assert torch.equal(torch.as_tensor(asked[-1].samples), torch.as_tensor(again.samples))

@@ -3,7 +3,8 @@
 import math
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +12,22 @@ import pytest
 import torch
 from phantom import write_phantom
 from safetensors.torch import load_file
-from tiny_model import TINY_CONFIG, tiny_batch, tiny_method
+from tiny_model import FRAME, TINY_CONFIG, save_tiny_model, tiny_batch, tiny_method
 
 from MultiRaterSegLib.checkpoint import load_checkpoint, save_checkpoint
-from MultiRaterSegLib.errors import DataError, RecipeError
+from MultiRaterSegLib.errors import DataError, RecipeError, UnsupportedRequest
+from MultiRaterSegLib.method import Method
+from MultiRaterSegLib.methods import METHODS
 from MultiRaterSegLib.methods.diff_dpo import Config, DiffDPO
 from MultiRaterSegLib.noise import Noise
 from Training.data.lidc_slices import EXPERTS, load_lidc_described
 from Training.data.preferred import save_preferences, with_preferences
 from Training.data.slices import slice_keys
 from Training.fit import train
+from Training.prefer import prefer
 from Training.preferences import STRATEGIES, choose
 from Training.recipe import StageSettings, load_recipe
-from Training.start import start_with
+from Training.start import start_from
 
 PROJECT = Path(__file__).resolve().parents[1]
 REFERENCE = "ambiguous_text_diff"
@@ -181,17 +185,75 @@ def test_the_knob_goes_from_the_references_samples_to_the_aligned_ones():
         torch.testing.assert_close(value, middle)
 
 
-def test_the_knob_is_kept_with_the_model(tmp_path):
-    from tiny_model import FRAME
-
+def test_the_knob_is_kept_with_the_model_and_can_be_turned_in_a_file(tmp_path):
     method = aligned_a_little()
-    method.config = replace(method.config, preference=0.0)
-    loaded = load_checkpoint(save_checkpoint(tmp_path / "m.safetensors", method, FRAME, {}, half=False)).method
+    path = save_checkpoint(tmp_path / "m.safetensors", method, FRAME, {"modality": "CT"}, half=False)
+    assert load_checkpoint(path).method.preference == 1
+    turned = load_checkpoint(prefer(path, 0.0, tmp_path / "reference.safetensors"))
+    assert turned.info["modality"] == "CT"
     encoded, noise = method.encode(tiny_batch().image), Noise(0, samples=2)
     with torch.no_grad():
-        torch.testing.assert_close(
-            loaded.sample(encoded, noise), method.policy.sample(encoded, noise, denoiser=method.reference)
-        )
+        reference = method.policy.sample(encoded, noise, denoiser=method.reference)
+        torch.testing.assert_close(turned.method.sample(encoded, noise), reference, atol=0.02, rtol=0)  # float16
+    with pytest.raises(UnsupportedRequest, match="0 .* to 1"):
+        prefer(path, 1.5, tmp_path / "x.safetensors")
+    with pytest.raises(UnsupportedRequest, match="no reference"):
+        prefer(save_tiny_model(tmp_path / "p.safetensors", REFERENCE), 0.5, tmp_path / "x.safetensors")
+
+
+@dataclass(frozen=True)
+class FlipsConfig:
+    chance: float = 0.2
+
+
+class Flips(Method):
+    """A diffusion of another kind: labels are flipped by chance, and a network tells which they were."""
+
+    name, title, Config = "flips", "Flips", FlipsConfig
+
+    def __init__(self, config, channels, labels, experts):
+        super().__init__()
+        self.config, self.channels, self.labels, self.experts = config, channels, tuple(labels), ()
+        self.denoiser = torch.nn.Conv2d(1 + channels, 1, 3, padding=1)
+
+    def encode(self, image):
+        return image
+
+    def draw_noising(self, masks):
+        return torch.rand_like(masks) < self.config.chance
+
+    def denoising_error(self, encoded, masks, noising, style=None, denoiser=None):
+        seen = torch.where(noising, 1 - masks, masks)
+        logits = (denoiser or self.denoiser)(torch.cat([encoded, seen], 1))
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, masks, reduction="none").mean((1, 2, 3))
+
+    def sample(self, encoded, noise, style=None, denoiser=None):
+        start = (noise.uniform("flips", len(encoded), (1, *encoded.shape[-2:])) < 0.5).float().flatten(0, 1)
+        image = encoded.repeat(len(noise.samples), 1, 1, 1)
+        p = (denoiser or self.denoiser)(torch.cat([image, start], 1)).sigmoid().unflatten(0, (-1, len(encoded)))
+        return torch.cat([1 - p, p], 2)
+
+    def stages(self):
+        return ()
+
+
+def test_a_diffusion_of_another_kind_is_aligned_the_same_way(monkeypatch):
+    monkeypatch.setitem(METHODS, "flips", Flips)
+    method = DiffDPO(Config(method="flips", aligned={"chance": 0.3}, beta=50.0), 1, ("background", "nodule"), EXPERTS)
+    assert method.align_loss(tiny_batch())["loss"].item() == pytest.approx(math.log(2), abs=1e-6)
+    optimizer = torch.optim.SGD(method.stages()[0].parameters(), 0.5)
+    losses = []
+    for step in range(20):
+        torch.manual_seed(step)
+        loss = method.align_loss(tiny_batch())["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.95 * math.log(2)
+    with torch.no_grad():
+        p = method.sample(method.encode(tiny_batch().image), Noise(0, samples=2, images=[1, 2, 3]))
+    assert p.shape == (2, 3, 2, 32, 32)
 
 
 def test_only_methods_that_denoise_can_be_aligned():
@@ -237,7 +299,7 @@ def test_from_reference_to_pairs_to_an_aligned_model(tmp_path):
     alignment = replace(alignment, model=Config(aligned=TINY_CONFIG[REFERENCE]), stage={"align": few})
     with pytest.raises(RecipeError, match="--start-from"):
         train(alignment, tmp_path / "aligned")
-    aligned = train(alignment, tmp_path / "aligned", start=start_with(reference, None))
+    aligned = train(alignment, tmp_path / "aligned", start=partial(start_from, path=reference))
     before, after = load_file(str(reference)), load_file(str(aligned))
     for name, value in before.items():
         kept = f"reference.{name.removeprefix('denoiser.')}" if name.startswith("denoiser.") else f"policy.{name}"

@@ -62,7 +62,7 @@ def test_a_setting_changes_a_copy_and_refuses_what_a_method_does_not_have():
     assert (aligned.policy.config.sampling_steps, aligned.preference) == (2, 0.5)
     with pytest.raises(DataError, match="preference"):
         adjusted(method, Setting(preference=0.5))
-    with pytest.raises(DataError, match="sampling_steps"):
+    with pytest.raises(DataError, match="steps"):
         adjusted(tiny_method("prosona"), Setting(steps=2))
 
 
@@ -110,7 +110,7 @@ def test_control_is_measured_and_shown(tmp_path, data):
     few = replace(slices, packed_masks=np.zeros_like(slices.packed_masks))
     assert len(large_enough(few)) == 0
     options = ["--data", str(data), "--samples", "2", "--pictures", "1", "--out", str(tmp_path / "out")]
-    assert evaluate_control([str(model), *options]) == 0
+    assert evaluate_control([str(model), *options, "--guidance", "2"]) == 0
     assert "marked spiculation" in (tmp_path / "out/control.md").read_text()
     assert (tmp_path / "out/control.png").stat().st_size > 5000
     deaf = save_tiny_model(tmp_path / "deaf.safetensors", "prob_unet")

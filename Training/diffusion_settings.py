@@ -27,27 +27,31 @@ class Setting:
     sampler: str | None = None
     steps: int | None = None
     preference: float | None = None
+    guidance: float | None = None
 
     def __str__(self) -> str:
         walk = " ".join(str(part) for part in (self.sampler, self.steps) if part is not None)
-        aligned = "" if self.preference is None else f"preference {self.preference:g}"
-        return ", ".join(part for part in (f"{self.text} text", walk, aligned) if part)
+        knobs = [(name, getattr(self, name)) for name in ("preference", "guidance")]
+        turned = [f"{name} {value:g}" for name, value in knobs if value is not None]
+        return ", ".join(part for part in (f"{self.text} text", walk, *turned) if part)
 
 
 def adjusted(method: Method, setting: Setting) -> Method:
     """A copy of the method that draws so. Raises DataError for a setting that it does not have."""
     method = copy.deepcopy(method)
     drawing = getattr(method, "policy", method)  # an aligned model draws by its policy's settings
-    wanted = {"sampler": setting.sampler, "sampling_steps": setting.steps}
-    wanted = {name: value for name, value in wanted.items() if value is not None}
+    wanted = {name: getattr(setting, name) for name in ("sampler", "guidance") if getattr(setting, name) is not None}
     missing = [name for name in wanted if not hasattr(drawing.config, name)]
+    missing += [] if setting.steps is None or hasattr(drawing, "use_steps") else ["steps"]
     if setting.preference is not None and not hasattr(method, "preference"):
         missing.append("preference")
     if setting.text != "neutral" and not hasattr(method, "text_style"):
         missing.append("text")
     if missing:
         raise DataError(f"{method.title} has no {', '.join(missing)} that could be set.")
-    drawing.config = replace(drawing.config, **wanted)
+    drawing.config = replace(drawing.config, **wanted) if wanted else drawing.config
+    if setting.steps is not None:
+        drawing.use_steps(setting.steps)
     if setting.preference is not None:
         method.preference = setting.preference
     return method

@@ -9,6 +9,7 @@ same noise is drawn for both. Writes control.json, control.md and control.png (e
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import sys
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, help="where the recipe's data lie (default: as it says)")
     parser.add_argument("--every", type=int, default=1, help="use every n-th of these slices")
     parser.add_argument("--samples", type=int, default=8, help="samples averaged for a contour, and shown")
+    parser.add_argument("--guidance", type=float, help="of a diffusion model's text (default: the model's own)")
     parser.add_argument("--pictures", type=int, default=2, help="slices in control.png")
     parser.add_argument("--out", type=Path, default=Path("runs/control"))
     options = parser.parse_args(arguments)
@@ -47,12 +49,16 @@ def run(options: argparse.Namespace) -> str:
     from MultiRaterSegLib.predictor import choose_device
     from Training.control import CONTRADICTIONS, large_enough, measure_control, plot_control
     from Training.data.lidc_slices import LidcSlices
+    from Training.diffusion_settings import Setting, adjusted
     from Training.evaluation_run import validation_slices
     from Training.recipe import load_recipe
 
     checkpoint = load_checkpoint(options.model, choose_device("auto"))
     if not checkpoint.method.follows_prompts:
         raise UnsupportedRequest(f"{checkpoint.method.title} follows no sentences.")
+    if options.guidance is not None:
+        method = adjusted(checkpoint.method, Setting(guidance=options.guidance))
+        checkpoint = dataclasses.replace(checkpoint, method=method)
     if options.validation_of:
         slices = validation_slices(load_recipe(options.validation_of), options.root)
     else:

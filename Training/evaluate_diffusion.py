@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sampler", nargs="+", choices=("ddim", "ddpm"), default=[None])
     parser.add_argument("--steps", type=int, nargs="+", default=[None], help="default: as the model has it")
     parser.add_argument("--preference", type=float, nargs="+", default=[None], help="of an aligned model, 0 to 1")
+    parser.add_argument("--guidance", type=float, nargs="+", default=[None], help="of the text; default: the model's")
     parser.add_argument("--samples", type=int, nargs="+", default=[16], metavar="N")
     parser.add_argument("--seed", type=int, default=0, help="of noise, of texts, and of the slice of a patient")
     parser.add_argument("--out", type=Path, default=Path("runs/evaluation/diffusion"))
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> str:
         slices, data = LidcSlices.load(options.data), ", ".join(path.name for path in options.data)
     rows = np.arange(len(slices))
     rows = (rows if options.all_slices else one_per_patient(slices, rows, options.seed))[: options.limit]
-    settings = itertools.product(options.text, options.sampler, options.steps, options.preference)
+    settings = itertools.product(options.text, options.sampler, options.steps, options.preference, options.guidance)
     settings = [Setting(*values) for values in settings]
     device, found = choose_device("auto"), {}
     for named in options.models:

@@ -18,12 +18,13 @@ What the papers leave open, and what we chose:
 
 Ours, off in the paper recipe: `network` "on_features" (a U-Net sees the image once, a light denoiser takes the steps),
 `prediction` x0 with cross-entropy (its least lies at the same posterior mean; few steps suffice), several `draws` of time,
-noise and reader an image, and the shares of reader ranks and of sentences that ask for something, whose targets are made
-of readers' masks as in ProSona (style_targets): ratings alone say what a nodule is, hardly what an outline should do.
+noise and reader an image, `guidance` beyond 1, and the shares of reader ranks and of sentences that ask for something,
+whose targets are made of readers' masks as in ProSona (style_targets): ratings alone say what a nodule is, hardly what an
+outline should do.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -78,6 +79,8 @@ class Config(BackboneConfig):
     sampler: Literal["ddim", "ddpm"] = "ddim"
     sampling_steps: int = 100
     eta: float = 0.0
+    guidance: float = 1.0
+    """Of a style when sampling: how far its prediction is followed beyond that of no text; 1, the papers', costs half."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,7 @@ class AmbiguousTextDiff(Method):
         c, denoiser = self.config, denoiser or self.denoiser
         samples, batch = len(noise.samples), len(encoded.features[0])
         tokens = self._tokens(encoded, style, samples)
+        silent = self._tokens(encoded, None, samples) if style is not None and c.guidance != 1 else None
         prepared = [x.repeat(samples, 1, 1, 1) for x in denoiser.prepare(encoded.features)]
 
         def draw(stream: str) -> Tensor:
@@ -161,7 +165,10 @@ class AmbiguousTextDiff(Method):
             return drawn.expand(samples, batch, -1, -1, -1).flatten(0, 1)
 
         def predict(noisy: Tensor, t: int) -> Tensor:
-            output = denoiser(noisy, torch.full((len(noisy),), t, device=noisy.device), prepared, tokens)
+            time = torch.full((len(noisy),), t, device=noisy.device)
+            output = denoiser(noisy, time, prepared, tokens)
+            if silent is not None:  # classifier-free guidance (Ho and Salimans, 2022)
+                output = torch.lerp(denoiser(noisy, time, prepared, silent), output, c.guidance)
             return self._clean(output, noisy, self.schedule[t])
 
         signal = gaussian.sample(
@@ -169,6 +176,16 @@ class AmbiguousTextDiff(Method):
         )
         lesion = gaussian.decode_mask(signal.float()).unflatten(0, (samples, batch))
         return torch.cat([1 - lesion, lesion], 2)
+
+    @property
+    def steps(self) -> int:
+        """Network evaluations that a sample takes."""
+        return self.config.sampling_steps
+
+    def use_steps(self, steps: int) -> None:
+        """From now on a sample takes so many. Raises ValueError where there are not that many times."""
+        gaussian.sampling_times(len(self.schedule), steps)
+        self.config = replace(self.config, sampling_steps=steps)
 
     def expert_style(self, encoded: Encoded | None, expert: int) -> Style:
         """[1, 1, K, D]."""

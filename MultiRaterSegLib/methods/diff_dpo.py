@@ -104,6 +104,13 @@ class DiffDPO(Method):
     def sample(self, encoded: Any, noise: Noise, style: Style | None = None) -> Tensor:
         return self.policy.sample(encoded, noise, style, denoiser=self.denoiser_at(self.preference))
 
+    @property
+    def steps(self) -> int | None:
+        return self.policy.steps
+
+    def use_steps(self, steps: int) -> None:
+        self.policy.use_steps(steps)
+
     def expert_style(self, encoded: Any, expert: int) -> Style:
         return self.policy.expert_style(encoded, expert)
 
