@@ -26,6 +26,14 @@ SCAN = blob()
 POINT = ",".join(f"{value:g}" for value in SCAN.grid.center)  # begins with a minus sign
 
 
+def save_scan(folder: Path) -> str:
+    """SCAN as a file of a CT."""
+    path = folder / "chest.nrrd"
+    write_scalar_volume(SCAN.voxels[0], SCAN.grid, path)
+    path.with_suffix(".json").write_text('{"Modality": "CT"}')
+    return str(path)
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> str:
     return str(save_threshold_model(tmp_path_factory.mktemp("models") / "bright.safetensors"))
@@ -33,10 +41,7 @@ def model(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def scan(tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp("scans") / "chest.nrrd"
-    write_scalar_volume(SCAN.voxels[0], SCAN.grid, path)
-    path.with_suffix(".json").write_text('{"Modality": "CT"}')
-    return str(path)
+    return save_scan(tmp_path_factory.mktemp("scans"))
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli import FILES, POINT, SCAN, visible
+from test_cli import FILES, POINT, SCAN, save_scan, visible
 from test_worker import Pipe
 from tiny_model import METHOD_NAMES, save_every_method, worker_command
 
 from MultiRaterSegLib.__main__ import main
 from MultiRaterSegLib.expert import offered
-from MultiRaterSegLib.io import write_scalar_volume
 from MultiRaterSegLib.methods import METHODS
 from MultiRaterSegLib.predictor import DEFAULT_MODEL, VolumePredictor
 from MultiRaterSegLib.region import Place, Region
@@ -27,10 +26,7 @@ def models(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def scan(tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp("scans") / "chest.nrrd"
-    write_scalar_volume(SCAN.voxels[0], SCAN.grid, path)
-    path.with_suffix(".json").write_text('{"Modality": "CT"}')
-    return str(path)
+    return save_scan(tmp_path_factory.mktemp("scans"))
 
 
 @pytest.fixture
