@@ -137,7 +137,8 @@ class StageModule(lightning.LightningModule):
     def __init__(self, method: Method, stage: Stage, settings: StageSettings, seed: int):
         super().__init__()
         self.method, self.stage, self.settings, self.seed = method, stage, settings, seed
-        trained = {id(p) for p in stage.parameters()}
+        frozen = {id(p) for name in settings.frozen for p in _submodule(method, name).parameters()}
+        trained = {id(p) for p in stage.parameters()} - frozen
         for parameter in method.parameters():
             parameter.requires_grad_(id(parameter) in trained)
         self.average = AveragedModel(method, multi_avg_fn=get_ema_multi_avg_fn(settings.ema), use_buffers=True)
@@ -180,6 +181,16 @@ class StageModule(lightning.LightningModule):
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _submodule(method: Method, name: str) -> torch.nn.Module:
+    try:
+        return method.get_submodule(name)
+    except AttributeError:
+        known = ", ".join(f"'{child}'" for child, _ in method.named_children())
+        raise RecipeError(
+            f"frozen = '{name}': {method.title} has no such module. Give one of {known}, or a part of one."
+        ) from None
 
 
 class KeepBest(Callback):

@@ -48,7 +48,7 @@ class StageSettings:
     """steps: optimiser steps. learning_rate falls to `final_learning_rate` by `decay` after a linear warm-up.
     ema: decay of the weight average that is validated and kept. keep: the average with the best score, or the last one.
     gradient_clip: largest norm, 0 = off. validate_every and log_every: steps; 0 = only at the end. validation_slices: at
-    most about so many are scored."""
+    most about so many are scored. frozen: modules of the method that stay as they are, such as a U-Net from --backbone-from."""
 
     steps: int = 1000
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -62,6 +62,7 @@ class StageSettings:
     keep: Literal["best", "last"] = "best"
     validate_every: int = 0
     validation_slices: int = 600
+    frozen: tuple[str, ...] = ()
     log_every: int = 20
 
 

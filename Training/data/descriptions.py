@@ -28,7 +28,8 @@ CLOSING = "Although there are descriptions of the lesion, its boundaries are wha
 
 
 def describe(ratings: Sequence[int]) -> Text:
-    """Nine ratings in LIDC's order (0: not given) -> a sentence for each that is given."""
+    """Nine ratings in LIDC's order (0: not given) -> a sentence for each that is given and has a term (in LIDC one nodule's
+    internal structure was rated 5 of 4)."""
     return _describe(tuple(int(r) for r in ratings))
 
 
@@ -124,4 +125,4 @@ def _elsewhere(slices: Slices, row: int, seed: int) -> int:
 
 @lru_cache(maxsize=4096)
 def _describe(ratings: tuple[int, ...]) -> Text:
-    return tuple(statement(name, r) for name, r in zip(LIDC_TERMS, ratings) if r)
+    return tuple(statement(name, r) for name, r in zip(LIDC_TERMS, ratings) if 0 < r <= len(LIDC_TERMS[name]))
