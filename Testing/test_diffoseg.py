@@ -189,11 +189,12 @@ def test_every_weight_of_a_prompt_is_used():
     assert (prompt.components.grad != 0).all()
 
 
-def test_two_steps_draw_more_as_readers_do_after_the_stage_of_few_steps():
-    """Two steps of a plain model draw frayed masks near the mean outline; what stage three teaches is compared by GED."""
-    method, batch = changed(sampling_steps=2, few_steps=(2,), draws_per_image=4).train(), tiny_batch(images=4)
+def test_one_step_draws_more_as_readers_do_after_the_stage_of_few_steps():
+    """One step of a plain model draws about the mean outline again and again; after stage three its draws differ."""
+    options = {"sampling_steps": 1, "few_steps": (1,), "draws_per_image": 4, "energy_weight": 1.0}
+    method, batch = changed(**options).train(), tiny_batch(images=4)
     consensus, _, few_steps = method.stages()
-    share_of_loss_left(consensus, batch, 150, 1e-2)
+    share_of_loss_left(consensus, batch, 120, 1e-2)
     for parameter in method.parameters():
         parameter.requires_grad_(False)
     for parameter in few_steps.parameters():
@@ -206,7 +207,7 @@ def test_two_steps_draw_more_as_readers_do_after_the_stage_of_few_steps():
         return sum(ged(Pairs.of(drawn[:, i], batch.masks[i] > 0.5)) for i in range(4)) / 4
 
     plain = score()
-    share_of_loss_left(few_steps, batch, 60, 5e-3)
+    share_of_loss_left(few_steps, batch, 80, 3e-3)
     assert score() < 0.9 * plain
     assert all(torch.equal(value, before[name]) for name, value in method.image_network.state_dict().items())
 
