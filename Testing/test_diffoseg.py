@@ -232,7 +232,8 @@ def test_training_starts_stage_two_from_what_stage_one_learned(tmp_path):
         "stage.experts": {"steps": 1, "validate_every": 1, "learning_rate": 1e-12, "final_learning_rate": 1e-12},
     }
     changes = [f"{section}.{key}={value}" for section, values in tiny.items() for key, value in values.items()]
-    weights = load_file(train(load_recipe("diffoseg_compact", changes), tmp_path / "run"))
+    recipe = load_recipe("diffoseg_compact", changes)
+    weights = load_file(train(recipe, tmp_path / "run", stages=["consensus", "experts"]))
     first = {name: value for name, value in weights.items() if name.startswith("consensus_denoiser.")}
     assert first
     for name, value in first.items():
