@@ -138,7 +138,7 @@ class Method(nn.Module, ABC):
         if most is None:
             raise UnsupportedRequest(f"How many steps a sample of {self.title} takes cannot be chosen; leave it out.")
         if not 1 <= steps <= most:
-            raise UnsupportedRequest(f"A sample of {self.title} can take 1 to {most} steps; got {steps}.")
+            raise UnsupportedRequest(f"A sample can take 1 to {most} steps; got {steps}.")
         self.config = replace(self.config, sampling_steps=steps)
 
     def interpolate(self, a: Style, b: Style, t: float) -> Style:
