@@ -189,32 +189,37 @@ def test_every_weight_of_a_prompt_is_used():
     assert (prompt.components.grad != 0).all()
 
 
-def test_a_student_of_one_step_draws_as_variedly_as_its_teacher():
-    """One step of a plain model draws about the mean outline again and again; after distillation its draws differ."""
-    method, batch = changed(sampling_steps=1, teacher_steps=6, draws_per_image=4).train(), tiny_batch(images=4)
-    consensus, _, distillation = method.stages()
-    share_of_loss_left(consensus, batch, 250, 1e-2)
-
-    def score() -> tuple[float, float]:
-        with torch.no_grad():
-            encoded = method.encode(batch.image)
-            drawn = method.sample(encoded, Noise(0, samples=8, images=range(4)))[:, :, 1] > 0.5
-        pairs = [Pairs.of(drawn[:, i], batch.masks[i] > 0.5) for i in range(4)]
-        return sum(map(ged, pairs)) / 4, drawn.float().var(0).sum().item()
-
-    plain_ged, plain_spread = score()
+def test_one_step_draws_more_as_readers_do_after_the_stage_of_few_steps():
+    """One step of a plain model draws about the mean outline again and again; after stage three its draws differ."""
+    options = {"sampling_steps": 1, "few_steps": (1,), "draws_per_image": 4, "energy_weight": 1.0}
+    method, batch = changed(**options).train(), tiny_batch(images=4)
+    consensus, _, few_steps = method.stages()
+    share_of_loss_left(consensus, batch, 120, 1e-2)
     for parameter in method.parameters():
         parameter.requires_grad_(False)
-    for parameter in distillation.parameters():
+    for parameter in few_steps.parameters():
         parameter.requires_grad_(True)
-    distillation.begin()
     before = {name: value.clone() for name, value in method.image_network.state_dict().items()}
-    share_of_loss_left(distillation, batch, 60, 5e-3)
-    student_ged, student_spread = score()
-    assert student_ged < 0.9 * plain_ged
-    assert student_spread > 1.5 * plain_spread
+
+    @torch.no_grad()
+    def score() -> float:
+        drawn = method.sample(method.encode(batch.image), Noise(0, samples=8, images=range(4)))[:, :, 1] > 0.5
+        return sum(ged(Pairs.of(drawn[:, i], batch.masks[i] > 0.5)) for i in range(4)) / 4
+
+    plain = score()
+    share_of_loss_left(few_steps, batch, 80, 3e-3)
+    assert score() < 0.9 * plain
     assert all(torch.equal(value, before[name]) for name, value in method.image_network.state_dict().items())
-    assert not any("teacher" in name for name in method.state_dict())
+
+
+def test_only_the_last_evaluation_of_a_short_chain_learns():
+    method, batch = changed(few_steps=(3,), draws_per_image=2), tiny_batch()
+    denoiser, learning = method.consensus_denoiser, []
+    denoiser.register_forward_hook(lambda _module, _given, out: learning.append(out.requires_grad))
+    seen = denoiser.look(batch.image, method._features(batch.image))
+    ends = method._own_chain(denoiser, seen, None, batch.image, 3)
+    assert learning == [False, False, True]
+    assert ends.shape == (2, *batch.masks.shape[:1], *batch.masks.shape[2:])
 
 
 def test_training_starts_stage_two_from_what_stage_one_learned(tmp_path):

@@ -42,7 +42,7 @@ def adjusted(method: Method, setting: Setting) -> Method:
     drawing = getattr(method, "policy", method)  # an aligned model draws by its policy's settings
     wanted = {name: getattr(setting, name) for name in ("sampler", "guidance") if getattr(setting, name) is not None}
     missing = [name for name in wanted if not hasattr(drawing.config, name)]
-    missing += [] if setting.steps is None or hasattr(drawing, "use_steps") else ["steps"]
+    missing += [] if setting.steps is None or drawing.steps is not None else ["steps"]
     if setting.preference is not None and not hasattr(method, "preference"):
         missing.append("preference")
     if setting.text != "neutral" and not hasattr(method, "text_style"):

@@ -23,15 +23,14 @@ Where paper and public code disagree, or leave something open, and what we chose
   does. The public code leaves the first layer of stage II random; we carry its channels over, the experts' start at zero.
 * `expert_identity`, the paper's Table 4: "blind", "concatenation", "prompt". In "features" the code joins the time's.
 * `draws_per_image`: masks and times drawn for each image of a batch, since seeing the image costs most.
-* `teacher_steps`: a third stage that teaches the network to draw in few steps what it draws in many, see
-  `distillation_loss`. Not in the paper; 0 = there is none.
+* `few_steps`: a third stage that teaches the network to draw well in so few steps, see `few_steps_loss`. Not in the paper;
+  () = there is none.
 
 A style is the weight of each expert, one-hot for an expert. Mixed codes were never trained, so between two experts their
 log p0 are mixed at each step. Noise is one uniform number a pixel and step, shared along a volume's slices.
 """
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -60,7 +59,7 @@ from ..noise import Noise
 @dataclass(frozen=True)
 class Config(BackboneConfig):
     """The paper's numbers (section 3.1). time_steps: T. sampling_steps: evaluations a sample;
-    step_spacing: 1 = evenly over T, more = finer near T (see time_grid).
+    step_spacing: 1 = evenly over T, more = finer near T (see time_grid). energy_weight: in the third stage.
 
     backbone, widths: of the image network of "features". denoiser_widths: at full, 1/2, 1/4, ... resolution.
     """
@@ -79,11 +78,12 @@ class Config(BackboneConfig):
     expert_identity: Literal["prompt", "concatenation", "blind"] = "prompt"
     prompt: PromptSize = field(default_factory=PromptSize)
     draws_per_image: int = 1
-    teacher_steps: int = 0
+    few_steps: tuple[int, ...] = ()
+    energy_weight: float = 0.1
 
     def __post_init__(self):
-        if self.teacher_steps and self.draws_per_image < 2:
-            raise RecipeError("draws_per_image: distillation compares sets of draws; it needs at least 2.")
+        if self.few_steps and self.draws_per_image < 2:
+            raise RecipeError("draws_per_image: the stage of few steps compares sets of draws; it needs at least 2.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +109,6 @@ class DiffOSeg(Method):
         self.expert_denoiser = self._denoiser(0 if config.expert_identity == "blind" else len(experts))
         make_schedule = cosine_schedule if config.schedule == "cosine" else public_cosine_schedule
         self.schedule = make_schedule(config.time_steps)
-        self._teachers: tuple[Denoiser, ...] = ()  # not among the modules: a distilled model is saved without them
 
     def _denoiser(self, experts: int) -> Denoiser:
         c = self.config
@@ -182,83 +181,84 @@ class DiffOSeg(Method):
             Stage("consensus", self.consensus_loss, (*seen, self.consensus_denoiser)),
             Stage("experts", self.expert_loss, (self.expert_denoiser,), "experts", self._start_stage_two),
         )
-        if not self.config.teacher_steps:
-            return stages
-        return (*stages, Stage("distillation", self.distillation_loss, both, "experts", self._become_teachers))
+        return (*stages, Stage("few_steps", self.few_steps_loss, both, "experts")) if self.config.few_steps else stages
 
     @torch.no_grad()
     def _start_stage_two(self) -> None:
         self.expert_denoiser.start_from(self.consensus_denoiser)
 
-    def _become_teachers(self) -> None:
-        self._teachers = tuple(deepcopy(net).eval() for net in (self.consensus_denoiser, self.expert_denoiser))
-
     def consensus_loss(self, batch: Batch) -> dict[str, Tensor]:
         """Stage I (section 2.1)."""
-        masks = torch.cat(
-            [consensus_mask(batch.masks, self.config.consensus) for _ in range(self.config.draws_per_image)]
-        )
         seen = self.consensus_denoiser.look(batch.image, self._features(batch.image))
-        return self._denoising_loss(self.consensus_denoiser, masks, seen)
+        return self._denoising_loss(self.consensus_denoiser, self._consensus_masks(batch), seen)
 
     def expert_loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Stage II (section 2.2): on each image an expert drawn at random and the mask that stands for it."""
+        """Stage II (section 2.2): on each image experts drawn at random and the masks that stand for them."""
         with torch.no_grad():
             features = self._features(batch.image)
         seen = self.expert_denoiser.look(batch.image, features)
-        count = len(batch.image) * self.config.draws_per_image
-        masks = torch.stack([batch.expert_mask(expert.name) for expert in self.experts], 1)  # [B, E, H, W]
-        index = torch.randint(len(self.experts), (count,), device=masks.device)
-        image = torch.arange(count, device=masks.device) % len(masks)
-        code = F.one_hot(index, len(self.experts)).float()
-        return self._denoising_loss(self.expert_denoiser, masks[image, index], seen, code)
+        index = self._draw_experts(batch, self.config.draws_per_image)
+        masks = self._expert_masks(batch, index)
+        return self._denoising_loss(self.expert_denoiser, masks.flatten(0, 1), seen, self._codes(index))
 
-    def distillation_loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Few steps that draw what `teacher_steps` draw, for the population or an expert (half of the batches each).
+    def few_steps_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Few steps that draw as readers do, for the population or for an expert (half of the batches each).
 
-        That one jump should match two of the teacher's in p0 asks nothing: of a trained model p0 is already the mean of what
-        follows. What few steps lack is that the pixels of a draw belong together. So it is sets of draws that must match: in
-        the energy distance (the GED's own), the student's predictions from noised draws of the teacher against those draws.
-        Cross-entropy with the very draw that was noised counts as far as x_t tells which it was, alpha bar_t.
+        Pixels of a jump are drawn independently, so after few of them the network meets masks that no reader ever draws. Here
+        it learns on these: it walks its own short chain, and the ends, as a set, are compared with the readers' masks by the
+        energy distance, which is least when they are distributed alike. Labels that were drawn pass no gradient, so it is the
+        chain's last evaluation that learns. The loss of the former stages stays beside it: the network remains a denoiser for
+        any number of steps.
         """
-        who, code = self._draw_whom(batch)
-        student = (self.consensus_denoiser, self.expert_denoiser)[who]
         with torch.no_grad():
             features = self._features(batch.image)
-            drawn = self._teacher_draws(self._teachers[who].to(batch.image.device), batch.image, features, code)
-        visited = self._times(self.config.sampling_steps)[:-1]
-        t = visited[int(torch.randint(len(visited), ()))]
-        x_t = draw(marginal(drawn, t, self.schedule), torch.rand_like(drawn[:, :1]))
-        seen = student.look(batch.image, features)
-        log_p0 = student(x_t, torch.full((len(x_t),), t, device=x_t.device), seen, code).log_softmax(1)
-        samples, masks = (p[:, 1].unflatten(0, (-1, len(batch.image))) for p in (log_p0.exp(), drawn))  # [K, B, H, W]
-        terms = {
-            "energy": energy_distance(samples, masks.movedim(0, 1)),
-            "cross_entropy": -(drawn * log_p0).sum(1).mean(),
-        }
-        return {"loss": terms["energy"] + float(self.schedule.keep[t]) * terms["cross_entropy"], **terms}
-
-    def _draw_whom(self, batch: Batch) -> tuple[int, Tensor | None]:
-        """(0, None): the population. (1, code [K * B, E]): an expert for each image, the same for its K draws."""
         if torch.rand(()) < 0.5:
-            return 0, None
-        index = torch.randint(len(self.experts), (len(batch.image),), device=batch.image.device)
-        return 1, F.one_hot(index, len(self.experts)).float().repeat(self.config.draws_per_image, 1)
+            denoiser, code = self.consensus_denoiser, None
+            drawn, readers = self._consensus_masks(batch), batch.masks
+        else:
+            denoiser, index = self.expert_denoiser, self._draw_experts(batch, 1).expand(self.config.draws_per_image, -1)
+            code, masks = self._codes(index), self._expert_masks(batch, index)
+            drawn, readers = masks.flatten(0, 1), masks[:1].movedim(0, 1)
+        seen = denoiser.look(batch.image, features)
+        denoising = self._denoising_loss(denoiser, drawn, seen, code)["loss"]
+        visits = self.config.few_steps[int(torch.randint(len(self.config.few_steps), ()))]
+        energy = energy_distance(self._own_chain(denoiser, seen, code, batch.image, visits), readers)
+        return {"loss": denoising + self.config.energy_weight * energy, "denoising": denoising, "energy": energy}
 
-    def _teacher_draws(
-        self, teacher: Denoiser, image: Tensor, features: Sequence[Tensor], code: Tensor | None
+    def _own_chain(
+        self, denoiser: Denoiser, seen: tuple[Tensor, ...], code: Tensor | None, image: Tensor, visits: int
     ) -> Tensor:
-        """Most probable labels at the end of chains of `teacher_steps`: one-hot [K * B, L, H, W]."""
-        seen, count, labels = teacher.look(image, features), len(image) * self.config.draws_per_image, len(self.labels)
+        """Lesion probability [K, B, H, W] at the end of chains of `visits` steps; gradients from the last one."""
+        count, times = len(image) * self.config.draws_per_image, self._times(visits)
 
         def predict(x: Tensor, t: int) -> Tensor:
-            return teacher(x, torch.full((count,), t, device=x.device), seen, code).softmax(1)
+            with torch.set_grad_enabled(t == times[-2]):
+                return denoiser(x, torch.full((count,), t, device=x.device), seen, code).softmax(1)
 
         def uniform(_t: int) -> Tensor:
             return torch.rand(count, 1, *image.shape[-2:], device=image.device)
 
-        p0 = ancestral_sample(predict, self.schedule, self._times(self.config.teacher_steps), uniform, labels)
-        return F.one_hot(p0.argmax(1), labels).movedim(-1, 1).to(p0)
+        p0 = ancestral_sample(predict, self.schedule, times, uniform, len(self.labels))
+        return p0[:, 1].unflatten(0, (-1, len(image)))
+
+    def _consensus_masks(self, batch: Batch) -> Tensor:
+        """[K * B, H, W]: K readings of each image's masks."""
+        return torch.cat(
+            [consensus_mask(batch.masks, self.config.consensus) for _ in range(self.config.draws_per_image)]
+        )
+
+    def _draw_experts(self, batch: Batch, draws: int) -> Tensor:
+        """[draws, B]: which experts."""
+        return torch.randint(len(self.experts), (draws, len(batch.image)), device=batch.image.device)
+
+    def _expert_masks(self, batch: Batch, index: Tensor) -> Tensor:
+        """index [K, B] -> the masks that stand for these experts, [K, B, H, W]."""
+        masks = torch.stack([batch.expert_mask(expert.name) for expert in self.experts])  # [E, B, H, W]
+        return masks[index, torch.arange(masks.shape[1], device=index.device)]
+
+    def _codes(self, index: Tensor) -> Tensor:
+        """index [K, B] -> one-hot [K * B, E]."""
+        return F.one_hot(index.flatten(), len(self.experts)).float()
 
     def _denoising_loss(
         self, denoiser: Denoiser, masks: Tensor, seen: tuple[Tensor, ...], code: Tensor | None = None
