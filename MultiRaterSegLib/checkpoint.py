@@ -8,9 +8,10 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -56,16 +57,28 @@ def save_checkpoint(path: Path, method: Method, frame: Frame, info: dict, half: 
     return path
 
 
+def method_of(info: dict, name: str) -> tuple[type[Method], Any]:
+    """The method that a header names, and its Config. Raises CheckpointError."""
+    from .methods import METHODS
+
+    if info["method"] not in METHODS:
+        raise CheckpointError(f"'{name}' is for method '{info['method']}'; this version knows {', '.join(METHODS)}.")
+    kind = METHODS[info["method"]]
+    try:
+        return kind, TypeAdapter(kind.Config).validate_python(info["config"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, ("config", *first["loc"])))
+        raise CheckpointError(
+            f"'{name}' is not for this version: {place} = {first['input']!r}: {first['msg']}."
+        ) from error
+
+
 def load_checkpoint(name_or_path: str | Path, device: str | torch.device = "cpu") -> Checkpoint:
     """A shipped or installed model by name, or a file. Raises CheckpointError with the names that exist."""
     path = find_model(name_or_path)
     info = read_info(path)
-    from .methods import METHODS
-
-    if info["method"] not in METHODS:
-        raise CheckpointError(f"'{path}' is for method '{info['method']}'; this version knows {', '.join(METHODS)}.")
-    kind = METHODS[info["method"]]
-    config = TypeAdapter(kind.Config).validate_python(info["config"])
+    kind, config = method_of(info, str(path))
     experts = tuple(Expert(**expert) for expert in info["experts"])
     method = kind(config, info["channels"], info["labels"], experts)
     with safe_open(str(path), "pt") as file:

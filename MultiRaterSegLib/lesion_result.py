@@ -77,14 +77,20 @@ class LesionResult:
 
     @property
     def _model_warnings(self) -> tuple[str, ...]:
-        """A sentence where the outlines are not of one model: then they differ for more than one reason."""
+        """A sentence where the outlines are not of one model, or not of one number of its steps: then they differ for more
+        than one reason."""
+        if by_model := self._told_apart_by("model"):
+            return (f"These outlines come from different models, which differ too ({by_model}).",)
+        if by_steps := self._told_apart_by("sampling_steps"):
+            return (f"These outlines were drawn in different numbers of steps ({by_steps}).",)
+        return ()
+
+    def _told_apart_by(self, fact: str) -> str:
+        """Titles by what their provenance says; "" where all say the same."""
         made: dict[str, list[str]] = {}
         for outline in self.outlines.values():
-            made.setdefault(outline.provenance.get("model", ""), []).append(outline.title)
-        if len(made) < 2:
-            return ()
-        by_model = "; ".join(f"{model}: {', '.join(titles)}" for model, titles in made.items())
-        return (f"These outlines come from different models, which differ too ({by_model}).",)
+            made.setdefault(str(outline.provenance.get(fact, "")), []).append(outline.title)
+        return "; ".join(f"{value}: {', '.join(titles)}" for value, titles in made.items()) if len(made) > 1 else ""
 
     @property
     def order_warnings(self) -> tuple[str, ...]:

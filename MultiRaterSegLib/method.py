@@ -6,8 +6,8 @@ volumes, uncertainty, metrics and Slicer are written once, for all of them.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +75,15 @@ class Stage:
         return (p for module in self.modules for p in module.parameters())
 
 
+class Abilities(NamedTuple):
+    """What can be asked of a model. steps: network evaluations a sample, most_steps: how many it can take at most; None
+    where that cannot be chosen."""
+
+    follows_prompts: bool
+    steps: int | None = None
+    most_steps: int | None = None
+
+
 class Method(nn.Module, ABC):
     """A multi-rater segmentation method. Subclasses are built from (Config, channels, labels, experts)."""
 
@@ -88,6 +97,11 @@ class Method(nn.Module, ABC):
     channels: int
     labels: tuple[str, ...]
     experts: tuple[Expert, ...]
+
+    @classmethod
+    def abilities(cls, config: Any) -> Abilities:
+        """Of a model with this Config, known before it is built. Where steps can be chosen they are its `sampling_steps`."""
+        return Abilities(cls.follows_prompts)
 
     @abstractmethod
     def encode(self, image: Tensor) -> Any:
@@ -116,11 +130,16 @@ class Method(nn.Module, ABC):
     @property
     def steps(self) -> int | None:
         """Network evaluations a sample takes where that can be chosen, None where it cannot."""
-        return None
+        return self.abilities(self.config).steps
 
     def use_steps(self, steps: int) -> None:
         """From now on a sample takes so many. Raises UnsupportedRequest where it cannot be chosen, or not that many."""
-        raise UnsupportedRequest(f"{self.title} does not draw a sample in steps; leave --steps out.")
+        most = self.abilities(self.config).most_steps
+        if most is None:
+            raise UnsupportedRequest(f"How many steps a sample of {self.title} takes cannot be chosen; leave it out.")
+        if not 1 <= steps <= most:
+            raise UnsupportedRequest(f"A sample can take 1 to {most} steps; got {steps}.")
+        self.config = replace(self.config, sampling_steps=steps)
 
     def interpolate(self, a: Style, b: Style, t: float) -> Style:
         """Between two styles: t = 0 is exactly a, t = 1 exactly b."""

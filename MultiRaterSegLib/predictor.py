@@ -41,6 +41,7 @@ class VolumePredictor:
         self.checkpoint, self.device = checkpoint, torch.device(device)
         self.method: Method = checkpoint.method.to(self.device).eval()
         self.frame: Frame = checkpoint.frame
+        self._own_steps = self.method.steps
 
     @classmethod
     def from_checkpoint(
@@ -51,10 +52,16 @@ class VolumePredictor:
         steps: network evaluations a sample, of a model that samples in steps; None = the model's own choice.
         """
         device = choose_device(device)
-        checkpoint = load_checkpoint(name_or_path, device)
-        if steps is not None:
-            checkpoint.method.use_steps(steps)
-        return cls(checkpoint, device)
+        predictor = cls(load_checkpoint(name_or_path, device), device)
+        predictor.use_steps(steps)
+        return predictor
+
+    def use_steps(self, steps: int | None) -> None:
+        """From now on a sample takes so many network evaluations; None: the model's own number. Raises UnsupportedRequest
+        where the model draws in no steps, or cannot take that many."""
+        wanted = self._own_steps if steps is None else steps
+        if wanted != self.method.steps:
+            self.method.use_steps(wanted)
 
     @property
     def experts(self) -> list[str]:

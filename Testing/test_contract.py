@@ -6,6 +6,7 @@ from tiny_model import FRAME, METHOD_NAMES, save_tiny_model, tiny_batch, tiny_me
 
 from MultiRaterSegLib.checkpoint import load_checkpoint
 from MultiRaterSegLib.errors import UnsupportedRequest
+from MultiRaterSegLib.method import Abilities
 from MultiRaterSegLib.noise import Noise
 
 pytestmark = pytest.mark.parametrize("name", METHOD_NAMES)
@@ -40,6 +41,27 @@ def test_samples_are_probabilities_over_labels(name):
         assert p.shape == (4, 3, len(method.labels), 32, 32)
         assert torch.allclose(p.sum(2), torch.ones(4, 3, 32, 32), atol=1e-5)
         assert p.min() >= 0
+
+
+def test_what_it_can_do_is_known_from_its_config_and_true(name):
+    method = tiny_method(name)
+    said = method.abilities(method.config)
+    assert said[:2] == (method.follows_prompts, method.steps)
+    if said.steps is None:
+        assert said == Abilities(method.follows_prompts)
+        with pytest.raises(UnsupportedRequest, match=f"{method.title} takes cannot be chosen"):
+            method.use_steps(2)
+        return
+    for steps in (0, said.most_steps + 1):
+        with pytest.raises(UnsupportedRequest, match=f"1 to {said.most_steps} steps; got {steps}"):
+            method.use_steps(steps)
+    encoded, noise = method.encode(tiny_batch().image), Noise(0, samples=range(2))
+    drawn = {}
+    for steps in (1, said.steps, said.most_steps):
+        method.use_steps(steps)
+        assert method.steps == steps
+        drawn[steps] = method.sample(encoded, noise)
+    assert len({float(p.sum((0, 1, 3, 4))[1]) for p in drawn.values()}) == 3
 
 
 def test_sampling_is_repeatable_and_does_not_depend_on_the_batch(name):

@@ -62,5 +62,5 @@ def test_a_method_without_steps_says_so(tmp_path):
 
     method = load_checkpoint(save_tiny_model(tmp_path / "model.safetensors", "unet_heads")).method
     assert method.steps is None
-    with pytest.raises(UnsupportedRequest, match="--steps"):
+    with pytest.raises(UnsupportedRequest, match="cannot be chosen"):
         method.use_steps(3)

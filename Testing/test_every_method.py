@@ -5,15 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 from test_cli import FILES, POINT, SCAN, save_scan, visible
 from test_worker import Pipe
-from tiny_model import METHOD_NAMES, save_every_method, worker_command
+from tiny_model import EXPERTS, FRAME, METHOD_NAMES, TINY_CONFIG, save_every_method, tiny_method, worker_command
 
 from MultiRaterSegLib.__main__ import main
+from MultiRaterSegLib.checkpoint import save_checkpoint
 from MultiRaterSegLib.expert import offered
 from MultiRaterSegLib.methods import METHODS
 from MultiRaterSegLib.predictor import DEFAULT_MODEL, VolumePredictor
+from MultiRaterSegLib.preview import Previewer
 from MultiRaterSegLib.region import Place, Region
+from MultiRaterSegLib.worker.session import Session
 
 CENTER = SCAN.grid.center.tolist()
 every_method = pytest.mark.parametrize("name", METHOD_NAMES)
@@ -21,7 +26,16 @@ every_method = pytest.mark.parametrize("name", METHOD_NAMES)
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory) -> Path:
-    return save_every_method(tmp_path_factory.mktemp("models"))
+    """Also `lively_NAME` of those that draw in steps: with weights large enough that each draw outlines something else."""
+    folder = save_every_method(tmp_path_factory.mktemp("models"))
+    for name in METHOD_NAMES:
+        if (method := tiny_method(name)).steps is not None:
+            torch.manual_seed(3)
+            for weight in method.parameters():
+                if weight.ndim > 1:
+                    torch.nn.init.normal_(weight)
+            save_checkpoint(folder / f"lively_{name}.safetensors", method, FRAME, {"modality": "CT"})
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +150,12 @@ def test_the_worker_offers_and_answers_what_the_method_can(name, readers, models
     predictor = predictor_of(models, model)
     said = worker.models[model]
     assert [expert["name"] for expert in said["experts"]] == predictor.experts
-    assert (said["title"], said["follows_prompts"]) == (METHODS[name].title, METHODS[name].follows_prompts)
+    method = predictor.method
+    assert (said["title"], said["follows_prompts"], said["steps"]) == (
+        method.title,
+        method.follows_prompts,
+        method.steps,
+    )
     region = Region.around(Place.of(SCAN.grid, CENTER), SCAN.grid, predictor.frame)
     place = lesion_of(model, region)
     own = predictor.lesion(SCAN, at=CENTER)
@@ -146,6 +165,74 @@ def test_the_worker_offers_and_answers_what_the_method_can(name, readers, models
         expected = own.ask(style, 2)
         assert np.array_equal(samples, expected.samples)
         assert reply["title"] == expected.title
+
+
+@every_method
+def test_steps_that_a_method_does_not_draw_in_are_refused(name, models, worker):
+    predictor = predictor_of(models, f"tiny_{name}")
+    most = worker.models[f"tiny_{name}"]["most_steps"]
+    region = Region.around(Place.of(SCAN.grid, CENTER), SCAN.grid, predictor.frame)
+    place = {**lesion_of(f"tiny_{name}", region), "key": f"{name} in steps", "steps": 1 + (most or 0)}
+    voxels = [np.ascontiguousarray(region.cut(SCAN))]
+    error = worker.ask("ask", voxels, lesion=place, style=None, samples=1)[0]["error"]
+    title = predictor.method.title
+    assert error["kind"] == "UnsupportedRequest"
+    if predictor.method.steps is None:
+        assert error["message"] == f"How many steps a sample of {title} takes cannot be chosen; leave it out."
+    else:
+        assert error["message"] == f"A sample can take 1 to {most} steps; got {most + 1}."
+
+
+@every_method
+def test_the_worker_draws_in_as_many_steps_as_are_asked_for(name, models, worker):
+    """Each number of steps has its own answer and preview, in whatever order they are asked for."""
+    model = f"lively_{name}"
+    path = models / f"{model}.safetensors"
+    if not path.is_file():
+        pytest.skip("does not draw in steps")
+    own = {steps: VolumePredictor.from_checkpoint(path, "cpu", steps).lesion(SCAN, at=CENTER) for steps in (None, 1, 2)}
+    expected = {steps: lesion.consensus(2) for steps, lesion in own.items()}
+    assert len({prediction.samples.tobytes() for prediction in expected.values()}) == 3
+    region = own[1].region
+    middle, voxels = region.slices[len(region.slices) // 2], [np.ascontiguousarray(region.cut(SCAN))]
+    for steps in (None, 1, None, 2, 1):
+        place = {**lesion_of(model, region), "key": f"{model} {steps}", "steps": steps}
+        reply, (samples,) = worker.ask("ask", voxels, lesion=place, style=None, samples=2)
+        assert np.array_equal(samples, expected[steps].samples)
+        assert reply["provenance"] == expected[steps].provenance
+        assert reply["provenance"]["sampling_steps"] == (steps or worker.models[model]["steps"])
+        previewer = Previewer(own[steps])
+        previewer.remember(samples)
+        _, (mask,) = worker.ask("preview", lesion=place, style=None, slice=middle, samples=2)
+        assert np.array_equal(mask, previewer.preview(None, middle, 2).mask)
+
+
+def test_a_model_trained_without_text_is_said_to_follow_no_sentence(tmp_path, monkeypatch):
+    kind = METHODS["ambiguous_text_diff"]
+    config = kind.Config(**{**TINY_CONFIG["ambiguous_text_diff"], "text": False})
+    save_checkpoint(tmp_path / "mute.safetensors", kind(config, 1, ("background", "nodule"), EXPERTS), FRAME, {})
+    aligned = METHODS["diff_dpo"]
+    config = aligned.Config(aligned={**TINY_CONFIG["ambiguous_text_diff"], "text": False})
+    save_checkpoint(tmp_path / "also.safetensors", aligned(config, 1, ("background", "nodule"), EXPERTS), FRAME, {})
+    monkeypatch.setenv("MULTIRATERSEG_MODELS", str(tmp_path))
+    said = Session("cpu").models
+    assert [(said[name].follows_prompts, said[name].experts) for name in ("mute", "also")] == [(False, ())] * 2
+    assert [(said[name].steps, said[name].most_steps) for name in ("mute", "also")] == [(3, 20)] * 2
+
+
+def test_a_model_of_another_version_harms_no_other(tmp_path, monkeypatch):
+    facts = {"method": "diffoseg", "channels": 1, "labels": ["background", "nodule"], "experts": [], "frame": {}}
+    for name, changed in {
+        "other": {"config": {"schedule": "sine"}},
+        "later": {"method": "sequel", "config": {}},
+    }.items():
+        header = {"format": "MultiRaterSeg 1", "multiraterseg": json.dumps({**facts, **changed})}
+        save_file({"weight": torch.zeros(1)}, str(tmp_path / f"{name}.safetensors"), metadata=header)
+    monkeypatch.setenv("MULTIRATERSEG_MODELS", str(tmp_path))
+    session = Session("cpu")
+    assert DEFAULT_MODEL in session.models
+    assert session.unusable["other"].startswith("'other' is not for this version: config.schedule = 'sine': ")
+    assert session.unusable["later"].startswith("'later' is for method 'sequel'; this version knows prosona, ")
 
 
 def lesion_of(model: str, region: Region) -> dict:

@@ -240,6 +240,6 @@ def test_the_number_of_steps_of_a_diffusion_model_can_be_chosen_and_is_recorded(
     with pytest.raises(UnsupportedRequest, match="1 to 20 steps; got 21"):
         VolumePredictor.from_checkpoint(path, steps=21)
     plain = save_tiny_model(tmp_path / "plain.safetensors", "unet_heads")
-    with pytest.raises(UnsupportedRequest, match="leave --steps out"):
+    with pytest.raises(UnsupportedRequest, match="cannot be chosen"):
         VolumePredictor.from_checkpoint(plain, steps=2)
     assert "sampling_steps" not in VolumePredictor.from_checkpoint(plain).provenance(0, 1)

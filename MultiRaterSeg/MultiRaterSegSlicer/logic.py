@@ -41,9 +41,10 @@ class MultiRaterSegLogic:
     the panel's timer does.
 
     Options of all requests: samples (simulated readers, default 20), seed (the same seed gives the same readers), model
-    (by name), progress (blocking: called with the share done, 0..1, and cancels by returning False; else called with a
-    Progress), done (called with the lesion in the scene), failed (called with the error). The consensus comes with every
-    answer. What was there of the same name is replaced, unless somebody edited it; `lesions.undo()` takes a call back.
+    (by name), steps (of each sample of a diffusion model; fewer are faster, default its own number), progress (blocking:
+    called with the share done, 0..1, and cancels by returning False; else called with a Progress), done (called with the
+    lesion in the scene), failed (called with the error). The consensus comes with every answer. What was there of the
+    same name is replaced, unless somebody edited it; `lesions.undo()` takes a call back.
 
     Raises the library's errors, complete sentences, for a scan, place or style that cannot be used, and Cancelled; the
     scene is then as it was.
@@ -97,7 +98,12 @@ class MultiRaterSegLogic:
     # -- one lesion -------------------------------------------------------------------------------------------------
 
     def lesion(
-        self, scan: "slicer.vtkMRMLVolumeNode", place, model: ModelInfo | str | None = None, seed: int = 0
+        self,
+        scan: "slicer.vtkMRMLVolumeNode",
+        place,
+        model: ModelInfo | str | None = None,
+        seed: int = 0,
+        steps: int | None = None,
     ) -> RemoteLesion:
         """A place in a scan, to ask for styles one by one; nothing is computed or sent yet, and nothing blocks.
 
@@ -113,12 +119,14 @@ class MultiRaterSegLogic:
         voxels = compact(region.cut(volume))
         check_voxels(voxels, volume.source)
         part = replace(volume, voxels=voxels, grid=region.window)
-        return RemoteLesion(self.client, part, region, model, seed)
+        return RemoteLesion(self.client, part, region, model, seed, steps)
 
-    def preview(self, scan, place, style: AskedStyle, ras, *, seed=0, model=None, **callbacks) -> Preview | Task:
+    def preview(
+        self, scan, place, style: AskedStyle, ras, *, seed=0, model=None, steps=None, **callbacks
+    ) -> Preview | Task:
         """One stored slice of one style, the one at a point (RAS mm)."""
         blocking = self._ready(callbacks)
-        lesion = self.lesion(scan, place, model, seed)
+        lesion = self.lesion(scan, place, model, seed, steps)
         if (index := lesion.slice_at(ras)) is None:
             raise GeometryError("That slice is too far from the lesion; nothing was looked at there.")
         task = lesion.preview(style, index, **callbacks)
@@ -161,12 +169,13 @@ class MultiRaterSegLogic:
         samples: int = 20,
         seed: int = 0,
         model: ModelInfo | str | None = None,
+        steps: int | None = None,
         progress: Callable | None = None,
         **callbacks,
     ) -> SceneLesion | Segmentation:
         """Consensus and any number of styles in one go; the lesion is looked at once."""
         blocking = self._ready(callbacks)
-        lesion = self.lesion(scan, place, model, seed)
+        lesion = self.lesion(scan, place, model, seed, steps)
         styles = [_as_the_model_spells_it(style, lesion.model) for style in styles]
         if not blocking:
             return Segmentation(lesion, self.lesions, scan, place, styles, samples, progress=progress, **callbacks)

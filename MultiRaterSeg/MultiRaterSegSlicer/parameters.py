@@ -84,6 +84,13 @@ def _whole(default: int, low: int, high: int | None = None) -> Setting:
     return Setting(default, accepts, f"a whole number from {low}" + (f" to {high}" if high is not None else " up"))
 
 
+def _numbers() -> Setting:
+    def accepts(value) -> bool:
+        return isinstance(value, dict) and all(type(number) is int and number >= 1 for number in value.values())
+
+    return Setting({}, accepts, "a whole number from 1 up for each name")
+
+
 def _share(default: float) -> Setting:
     def accepts(value) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
@@ -104,6 +111,7 @@ class Parameters:
     model = _text()  # "": the one that the worker calls its default
     samples = _whole(20, 10, 100)
     seed = _whole(0, 0)
+    steps = _numbers()  # a sample, by model; one that is not named takes its own number
     styles = _texts()  # experts that are ticked
     slider_first = _text()
     slider_second = _text()

@@ -24,7 +24,7 @@ outline should do.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -34,7 +34,7 @@ from torch.nn import functional as F
 
 from ..diffusion import gaussian
 from ..errors import RecipeError, UnsupportedRequest
-from ..method import Batch, Expert, Method, Stage, Style
+from ..method import Abilities, Batch, Expert, Method, Stage, Style
 from ..networks.backbone import BackboneConfig, make_backbone
 from ..networks.denoisers import ConcatenatedDenoiser, FeatureDenoiser
 from ..networks.latent import LatentDecoder, PosteriorNet
@@ -141,6 +141,10 @@ class AmbiguousTextDiff(Method):
 
     # -- use ----------------------------------------------------------------------------------------------------------
 
+    @classmethod
+    def abilities(cls, config: Config) -> Abilities:
+        return Abilities(config.text, config.sampling_steps, config.diffusion_steps)
+
     def encode(self, image: Tensor) -> Encoded:
         features, bottleneck = (image,), image
         if self.backbone is not None:
@@ -176,16 +180,6 @@ class AmbiguousTextDiff(Method):
         )
         lesion = gaussian.decode_mask(signal.float()).unflatten(0, (samples, batch))
         return torch.cat([1 - lesion, lesion], 2)
-
-    @property
-    def steps(self) -> int:
-        """Network evaluations that a sample takes."""
-        return self.config.sampling_steps
-
-    def use_steps(self, steps: int) -> None:
-        """From now on a sample takes so many. Raises ValueError where there are not that many times."""
-        gaussian.sampling_times(len(self.schedule), steps)
-        self.config = replace(self.config, sampling_steps=steps)
 
     def expert_style(self, encoded: Encoded | None, expert: int) -> Style:
         """[1, 1, K, D]."""

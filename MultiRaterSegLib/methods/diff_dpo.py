@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import RecipeError
-from ..method import Batch, Expert, Method, Stage, Style
+from ..method import Abilities, Batch, Expert, Method, Stage, Style
 from ..noise import Noise
 
 
@@ -73,7 +73,8 @@ class DiffDPO(Method):
         if not 0 <= config.preference <= 1:
             raise RecipeError(f"preference = {config.preference}: give 0 (the reference) to 1 (the aligned model).")
         self.config, self.channels, self.labels = config, channels, tuple(labels)
-        self.policy = _make(config, channels, labels, experts)
+        kind, values = _aligned(config)
+        self.policy = kind(values, channels, labels, experts)
         self.reference = copy.deepcopy(self.policy.denoiser)
         self.experts, self.follows_prompts = self.policy.experts, self.policy.follows_prompts
         self.preference = config.preference
@@ -97,6 +98,11 @@ class DiffDPO(Method):
         return between
 
     # -- use: the reference method's, with the denoiser that the preference asks for -------------------------------------
+
+    @classmethod
+    def abilities(cls, config: Config) -> Abilities:
+        kind, values = _aligned(config)
+        return kind.abilities(values)
 
     def encode(self, image: Tensor) -> Any:
         return self.policy.encode(image)
@@ -156,8 +162,8 @@ class DiffDPO(Method):
         return self.policy.denoising_error(encoded, masks, noising) - known
 
 
-def _make(config: Config, channels: int, labels: Sequence[str], experts: Sequence[Expert]) -> Method:
-    """The method to align. Raises RecipeError when it does no denoising or its Config is wrong."""
+def _aligned(config: Config) -> tuple[type[Method], Any]:
+    """The method to align and its Config. Raises RecipeError when it does no denoising or its Config is wrong."""
     from . import METHODS
 
     able = [name for name, kind in METHODS.items() if hasattr(kind, "denoising_error")]
@@ -165,9 +171,8 @@ def _make(config: Config, channels: int, labels: Sequence[str], experts: Sequenc
         raise RecipeError(f"method = '{config.method}' cannot be aligned. Diffusion methods: {', '.join(able)}.")
     kind = METHODS[config.method]
     try:
-        values = TypeAdapter(kind.Config).validate_python(config.aligned)
+        return kind, TypeAdapter(kind.Config).validate_python(config.aligned)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, ("aligned", *first["loc"])))
         raise RecipeError(f"{place} = {first['input']!r}: {first['msg']}.") from error
-    return kind(values, channels, labels, experts)

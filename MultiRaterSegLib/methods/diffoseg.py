@@ -31,7 +31,7 @@ log p0 are mixed at each step. Noise is one uniform number a pixel and step, sha
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import torch
@@ -49,7 +49,7 @@ from ..diffusion.categorical import (
 )
 from ..errors import RecipeError
 from ..losses import energy_distance
-from ..method import Batch, Expert, Method, Stage, Style
+from ..method import Abilities, Batch, Expert, Method, Stage, Style
 from ..networks.backbone import BackboneConfig, ImageLevels
 from ..networks.denoiser import Denoiser, FeatureDenoiser, GuidedDiffusionUNet
 from ..networks.expert_prompt import PromptSize
@@ -120,6 +120,12 @@ class DiffOSeg(Method):
 
     # -- use ----------------------------------------------------------------------------------------------------------
 
+    @classmethod
+    def abilities(cls, config: Config) -> Abilities:
+        if config.schedule == "public_cosine":  # no step of it can be skipped
+            return Abilities(False)
+        return Abilities(False, config.sampling_steps, config.time_steps)
+
     def encode(self, image: Tensor) -> Encoded:
         features = self._features(image)
         seen = (net.look(image, features) for net in (self.consensus_denoiser, self.expert_denoiser))
@@ -160,14 +166,6 @@ class DiffOSeg(Method):
             code = F.one_hot(index, len(self.experts)).to(style)
             log_p0 = log_p0 + weight[:, None, None, None] * self.expert_denoiser(x, time, seen, code).log_softmax(1)
         return log_p0.softmax(1)
-
-    @property
-    def steps(self) -> int:
-        return self.config.sampling_steps
-
-    def use_steps(self, steps: int) -> None:
-        time_grid(self.config.time_steps, steps)  # refuses what cannot be
-        self.config = replace(self.config, sampling_steps=steps)
 
     def expert_style(self, encoded: Encoded | None, expert: int) -> Style:
         """[1, 1, E], the weight of each expert's prediction."""

@@ -8,7 +8,8 @@ from ..frame import Frame
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """name: what a request calls it. experts: those offered for use. info: the whole header of its file."""
+    """name: what a request calls it. experts: those offered for use. info: the whole header of its file. steps,
+    most_steps: network evaluations a sample, the model's own number and the largest; None where there is no choice."""
 
     name: str
     title: str
@@ -21,10 +22,20 @@ class ModelInfo:
     channels: int
     frame: Frame
     info: dict
+    steps: int | None = None
+    most_steps: int | None = None
 
     @classmethod
-    def of(cls, name: str, info: dict, title: str, follows_prompts: bool) -> "ModelInfo":
-        """info: the header of the model's file. title, follows_prompts: what its method says."""
+    def of(
+        cls,
+        name: str,
+        info: dict,
+        title: str,
+        follows_prompts: bool,
+        steps: int | None = None,
+        most_steps: int | None = None,
+    ) -> "ModelInfo":
+        """info: the header of the model's file. title, and what follows: what its method says of itself (Abilities)."""
         return cls(
             name,
             title,
@@ -37,6 +48,8 @@ class ModelInfo:
             int(info["channels"]),
             Frame(**{**info["frame"], "percentiles": tuple(info["frame"]["percentiles"])}),
             info,
+            steps,
+            most_steps,
         )
 
     def to_json(self) -> dict:

@@ -11,9 +11,9 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from .. import __version__
 from ..asked_style import AskedStyle
-from ..errors import CheckpointError, GeometryError, UnsupportedRequest
+from ..checkpoint import method_of
+from ..errors import CheckpointError, GeometryError, MultiRaterSegError, UnsupportedRequest
 from ..geometry import Grid, Volume
-from ..methods import METHODS
 from ..model_file import read_info
 from ..predictor import DEFAULT_MODEL, Lesion, VolumePredictor, choose_device
 from ..preview import SAMPLES, Previewer
@@ -111,13 +111,18 @@ class Session:
         """The lesion of a request: known, or made from the voxels that came along; None where there are none.
         samples: how many will be decoded after it was looked at."""
         wanted = job.header["lesion"]
-        if (known := self._lesions.get(wanted["key"])) is None and job.arrays:
-            known = Previewer(self._look(wanted, job, samples))
+        known = self._lesions.get(wanted["key"])
+        if known is None and not job.arrays:
+            return None
+        predictor = self._predictor(wanted["model"]) if known is None else known.lesion.predictor
+        predictor.use_steps(wanted.get("steps"))  # of this lesion; another one of the model may have others
+        if known is None:
+            known = Previewer(self._look(predictor, wanted, job, samples))
             self._lesions.put(wanted["key"], known)
         return known
 
-    def _look(self, wanted: dict, job: Job, samples: int) -> Lesion:
-        predictor, scan = self._predictor(wanted["model"]), _grid(wanted["scan"])
+    def _look(self, predictor: VolumePredictor, wanted: dict, job: Job, samples: int) -> Lesion:
+        scan = _grid(wanted["scan"])
         part = Volume(job.arrays[0], _grid(wanted["part"]), wanted["modality"], wanted["source"])
         place = {name: wanted[name] for name in ("at", "box") if name in wanted}
         region = Region.around(Place.of(scan, **place, source=part.source), scan, predictor.frame)
@@ -162,13 +167,9 @@ def _catalogue() -> tuple[dict[str, ModelInfo], dict[str, str]]:
     for name, path in sorted(model_files().items(), key=lambda item: (item[0] != DEFAULT_MODEL, item[0])):
         try:
             info = read_info(path)
-            if info["method"] not in METHODS:
-                raise CheckpointError(
-                    f"'{name}' needs the method '{info['method']}', which this version does not have."
-                )
-            method = METHODS[info["method"]]
-            usable[name] = ModelInfo.of(name, info, method.title, method.follows_prompts)
-        except CheckpointError as error:
+            method, config = method_of(info, name)
+            usable[name] = ModelInfo.of(name, info, method.title, *method.abilities(config))
+        except MultiRaterSegError as error:
             unusable[name] = str(error)
     return usable, unusable
 

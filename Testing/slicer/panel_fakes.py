@@ -13,7 +13,7 @@ from MultiRaterSegLib.expert import Expert
 STYLE_TITLES = ("Conservative (smallest)", "Fairly conservative", "Fairly inclusive", "Inclusive (largest)")
 
 
-def model(name="prosona_compact", follows_prompts=True):
+def model(name="prosona_compact", follows_prompts=True, steps=None, most_steps=None):
     """What a worker says of a model."""
     experts = tuple(Expert(name, title, "nodule_volume") for name, title in zip(EXPERTS, STYLE_TITLES))
     return SimpleNamespace(
@@ -22,6 +22,8 @@ def model(name="prosona_compact", follows_prompts=True):
         trained_for="balls in CT",
         modality="CT",
         follows_prompts=follows_prompts,
+        steps=steps,
+        most_steps=most_steps,
         experts=experts,
         labels=("background", "nodule"),
         info={"trained_for": "balls in CT", "modality": "CT"},
@@ -54,8 +56,8 @@ class FakeTask:
 class FakeRemote:
     """A lesion at the worker; `tasks` are all requests, newest last."""
 
-    def __init__(self, logic, scan_grid, part, model):
-        self.logic, self.model = logic, model
+    def __init__(self, logic, scan_grid, part, model, steps):
+        self.logic, self.model, self.steps = logic, model, steps
         self.region, self.part, self.across = SimpleNamespace(scan=scan_grid), part, 2
 
     def consensus(self, samples, **callbacks):
@@ -67,6 +69,7 @@ class FakeRemote:
     def preview(self, style, slice_index, **callbacks):
         task = FakeTask((style, slice_index), **callbacks)
         self.logic.previews.append(task)
+        self.logic.steps_asked.append(self.steps)
         return task
 
     def slice_at(self, ras):
@@ -76,15 +79,18 @@ class FakeRemote:
         task = FakeTask(asked, **callbacks)
         self.logic.tasks.append(task)
         self.logic.asked_of.append(self.model.name)
+        self.logic.steps_asked.append(self.steps)
         return task
 
 
 class FakeLogic:
-    """MultiRaterSegLogic for one case. warning: what it says of every scan. fast: whether previews follow the slider."""
+    """MultiRaterSegLogic for one case. warning: what it says of every scan. fast: whether previews follow the slider.
+    steps_asked: of each request, previews too."""
 
     def __init__(self, case, models=(), warning="", fast=True):
         self.case, self.models, self.warning, self.fast = case, models or (model(),), warning, fast
         self.tasks, self.asked_of, self.previews, self.error = [], [], [], None
+        self.steps_asked = []
         self.client = SimpleNamespace(state="stopped", hello=None, message="", missing="", on_event=None)
         self.client.restart = self.restart
         self.restarts = 0
@@ -104,10 +110,10 @@ class FakeLogic:
     def close(self) -> None:
         self.closed = True
 
-    def lesion(self, scan, place, model, seed):
+    def lesion(self, scan, place, model, seed, steps):
         if self.error is not None:
             raise self.error
-        return FakeRemote(self, self.case.grid, self.case.part, model)
+        return FakeRemote(self, self.case.grid, self.case.part, model, steps)
 
     def unsuitable(self, scan, model) -> str:
         return self.warning

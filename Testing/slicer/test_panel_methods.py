@@ -6,6 +6,7 @@ The models are those that a real worker names; what is asked of it is answered b
 import numpy as np
 import pytest
 from MultiRaterSegSlicer.logic import MultiRaterSegLogic
+from MultiRaterSegSlicer.nodes import volume_from_node
 from MultiRaterSegSlicer.worker.client import WorkerClient
 from orientations import UPRIGHT
 from panel_hands import CONSENSUS, Hands
@@ -15,16 +16,22 @@ from test_presenter import Desk
 from tiny_model import METHOD_NAMES, RATERS, save_every_method, save_tiny_model, worker_command
 
 from MultiRaterSegLib.errors import UnsupportedRequest
+from MultiRaterSegLib.predictor import VolumePredictor
 
 every_method = pytest.mark.parametrize("name", METHOD_NAMES)
 
 
 @pytest.fixture(scope="module")
-def logic(tmp_path_factory):
+def models(tmp_path_factory):
     folder = save_every_method(tmp_path_factory.mktemp("models"))
     sequences = ("T1", "T1 with contrast", "T2")
     save_tiny_model(folder / "three_sequences.safetensors", "unet_heads", RATERS, channels=3, sequences=sequences)
-    logic = MultiRaterSegLogic(WorkerClient(worker_command(folder)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def logic(models):
+    logic = MultiRaterSegLogic(WorkerClient(worker_command(models)))
     logic.models()
     yield logic
     logic.close()
@@ -52,7 +59,9 @@ def desk_for(host, said, *names: str) -> Desk:
 
 
 def answer_of(desk: Desk, name: str, *radii: float):
-    return desk.case.answer(name, *radii, model=desk.panel.session.model.name)
+    session = desk.panel.session
+    steps = {} if session.steps is None else {"sampling_steps": session.steps}
+    return desk.case.answer(name, *radii, model=session.model.name, **steps)
 
 
 @every_method
@@ -130,6 +139,36 @@ def test_only_controls_that_do_something_can_be_pressed(name, bridge, monkeypatc
         assert widget.enabled == model.follows_prompts
     assert ui.stylesTable.rowCount == 1 + len(model.experts)
     assert ui.modelComboBox.currentText.startswith(model.title)
+    hands.click("advancedButton")
+    for widget in (ui.stepsSpinBox, ui.stepsSpinBoxCaption):
+        assert widget.visible == (model.steps is not None)
+    if model.steps is not None:
+        assert (ui.stepsSpinBox.value, ui.stepsSpinBox.maximum) == (model.steps, model.most_steps)
+
+
+@every_method
+def test_the_console_chooses_the_steps_of_a_method_that_draws_in_them(name, host, logic, said, models):
+    model, case = said(f"tiny_{name}"), RealCase(UPRIGHT[30])
+    place, last = case.place(host), [expert.name for expert in model.experts][-1:]
+    if model.steps is None:
+        nodes = host.scene.GetNumberOfNodes()
+        with pytest.raises(UnsupportedRequest, match=f"steps a sample of {model.title} takes cannot be chosen"):
+            logic.consensus(case.scan, place, samples=2, model=model.name, steps=2)
+        assert host.scene.GetNumberOfNodes() == nodes
+        return
+    with pytest.raises(UnsupportedRequest, match=f"1 to {model.most_steps} steps; got {model.most_steps + 1}"):
+        logic.consensus(case.scan, place, samples=2, model=model.name, steps=model.most_steps + 1)
+    for steps, taken in ((2, 2), (None, model.steps)):
+        shown = logic.segment(case.scan, place, last, samples=2, model=model.name, steps=steps)
+        own = VolumePredictor.from_checkpoint(models / f"{model.name}.safetensors", "cpu", steps)
+        lesion = own.lesion(volume_from_node(case.scan), at=case.center)
+        for record, style in zip(shown.names, (None, *last), strict=True):
+            made, expected = shown.prediction(record), lesion.ask(style, 2)
+            assert np.array_equal(made.samples, expected.samples)
+            assert made.provenance == expected.provenance
+        assert [row.steps for row in shown.rows] == [taken] * len(shown.rows)
+    seen = logic.preview(case.scan, place, None, case.center, model=model.name, steps=2)
+    assert seen.mask.ndim == 3
 
 
 @every_method
@@ -142,8 +181,13 @@ def test_the_worker_answers_into_the_scene(name, host, logic, said):
     assert list(made) == ["consensus", *experts, *(f"{a} to {b}, 0.5" for a, b, _ in between)]
     assert {facts["method"] for facts in made.values()} == {name}
     assert [row.model for row in shown.rows] == [model.name] * len(made)
+    for style in (None, *experts[:1], *between):
+        assert logic.preview(case.scan, case.place(host), style, case.center, model=model.name).mask.ndim == 3
     if model.follows_prompts:
         assert logic.prompt(case.scan, case.place(host), "tight outline", samples=2, model=model.name)
+        ends = "tight outline", experts[-1]
+        mixed = logic.interpolate(case.scan, case.place(host), *ends, 0.5, samples=2, model=model.name)
+        assert mixed.prediction(f"tight outline to {experts[-1]}, 0.5").provenance["style"] == "between"
     else:
         with pytest.raises(UnsupportedRequest, match="cannot follow a prompt"):
             logic.prompt(case.scan, case.place(host), "tight outline", samples=2, model=model.name)

@@ -6,7 +6,7 @@ from MultiRaterSegLib.segments import BAND_COLORS, BAND_NAMES
 
 from ..scene.map import FOOTER, LABELS, TITLE
 from . import dialogs
-from .state import Busy, Message, PanelState, SteerState
+from .state import Busy, Message, PanelState, SteerState, Steps
 from .table import StyleTable
 from .widgets import fill_choices, fill_texts, ramp, swatch
 from .words import BANDS, NOT_A_DEVICE
@@ -144,10 +144,21 @@ class Drawing:
 
     def _show_advanced(self, state: PanelState) -> None:
         ui = self.ui
+        self._show_steps(state.steps)
         ui.blindCheckBox.checked = state.blind
         ui.addModelButton.enabled = state.installed
         ui.engineLabel.text = state.engine
         fill_texts(ui.historyList, list(state.history))
+
+    def _show_steps(self, steps: Steps | None) -> None:
+        """Only where the model draws in steps; a number that is being typed stays."""
+        box = self.ui.stepsSpinBox
+        self.ui.stepsSpinBoxCaption.visible = box.visible = steps is not None
+        if steps is not None:
+            box.toolTip = steps.tip
+            if (box.value, box.maximum) != (steps.count, steps.most):
+                box.maximum = steps.most
+                box.value = steps.count
 
     def _add_legends(self) -> None:
         """Colors beside their words; the map's title, scale and footer."""

@@ -21,9 +21,10 @@ class Facts:
     contours: tuple[Choice, ...] = ()
     reviews: str = ""
 
-    def styles_left(self, model) -> tuple[str, ...]:
-        """The reader styles that a model has and did not draw; another one may have drawn its own of that name."""
-        drawn = {name for name, row in self.rows.items() if row.model == model.name}
+    def styles_left(self, model, steps: int | None) -> tuple[str, ...]:
+        """The reader styles that a model has and did not draw in so many steps; another one may have drawn its own of
+        that name."""
+        drawn = {name for name, row in self.rows.items() if (row.model, row.steps) == (model.name, steps)}
         return tuple(expert.name for expert in model.experts if expert.name not in drawn)
 
     @classmethod

@@ -143,6 +143,12 @@ class Panel:
     def set_samples(self, count: int) -> None:
         self.session.parameters.samples = count
 
+    def set_steps(self, count: int) -> None:
+        """Of a sample of the chosen model. What was drawn in others stays, but for the preview: it is made anew."""
+        parameters = self.session.parameters
+        parameters.steps = {**parameters.steps, self.session.model.name: count}
+        self.steer.discard()
+
     def set_compute_on_place(self, on: bool) -> None:
         self.session.parameters.compute_on_click = on
 
@@ -157,7 +163,7 @@ class Panel:
     def tick_row(self, name: str, on: bool) -> None:
         """Shows or hides an outline; one that the chosen model did not draw yet is computed."""
         model = self.session.model
-        to_ask = on and model is not None and name in self.facts.styles_left(model)
+        to_ask = on and model is not None and name in self._styles_left
         if name in self.facts.rows and not to_ask:
             self.session.lesion.set_visible(name, on)
         elif on:
@@ -166,7 +172,7 @@ class Panel:
 
     def all_styles(self) -> None:
         """Every reader style that the chosen model did not draw yet, one after the other."""
-        self.engine.when_ready(lambda: self._ask_for(*self.facts.styles_left(self.session.model)))
+        self.engine.when_ready(lambda: self._ask_for(*self._styles_left))
 
     def show_bands(self, on: bool) -> None:
         if self.session.lesion is not None:
@@ -220,6 +226,10 @@ class Panel:
         self.engine.restart()
 
     # -- how
+
+    @property
+    def _styles_left(self) -> tuple[str, ...]:
+        return self.facts.styles_left(self.session.model, self.session.steps)
 
     def _changed(self) -> None:
         self._stale = True

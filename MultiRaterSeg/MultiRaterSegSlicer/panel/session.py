@@ -61,6 +61,14 @@ class Session:
         return known.get(self.parameters.model) or (known.get(hello.default_model) if hello else None)
 
     @property
+    def steps(self) -> int | None:
+        """How many the chosen model takes for a sample; None where that cannot be chosen."""
+        return None if self.model is None else self.steps_of(self.model)
+
+    def steps_of(self, model) -> int | None:
+        return None if model.steps is None else self.parameters.steps.get(model.name, model.steps)
+
+    @property
     def scene_model(self) -> Model:
         return Model.of(self.model)
 
@@ -82,12 +90,12 @@ class Session:
         return self.parameters.blind_review and lesion is not None and lesion.label not in self.revealed
 
     def remote(self, lesion: SceneLesion, model):
-        """The lesion as the worker knows it; made once for a place and a model. Raises the library's errors."""
-        place = lesion.place
-        key = (lesion.label, model.name, repr(place), self.parameters.seed)
+        """The lesion as the worker knows it; made once for a place, a model and its steps. Raises the library's errors."""
+        place, seed, steps = lesion.place, self.parameters.seed, self.steps_of(model)
+        key = (lesion.label, model.name, repr(place), seed, steps)
         if key not in self._remotes:
             self._remotes = {k: v for k, v in self._remotes.items() if k[0] != lesion.label}
-            self._remotes[key] = self.logic.lesion(lesion.volume_node, place, model, self.parameters.seed)
+            self._remotes[key] = self.logic.lesion(lesion.volume_node, place, model, seed, steps)
         return self._remotes[key]
 
     def say(self, text: str, kind: str = "info", *buttons: Button, details: str = "") -> None:

@@ -8,7 +8,7 @@ from MultiRaterSegLib.segments import CONSENSUS_COLOR, expert_colors
 from ..i18n import _
 from ..scene.tables import Row
 from .facts import Facts
-from .state import Button, Choice, Message, PanelState, StyleRow
+from .state import Button, Choice, Message, PanelState, Steps, StyleRow
 from .words import number_words, styles_words, volume_words
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def state_of(panel: "Panel") -> PanelState:
         map_on=parameters.map_on,
         bands_shown=lesion is not None and lesion.visible("bands"),
         styles_note=styles_words(model.experts) if model else "",
-        styles_left=model is None or bool(panel.facts.styles_left(model)),
+        styles_left=model is None or bool(panel.facts.styles_left(model, session.steps)),
         rows=_rows(panel, facts),
         order_note=facts.order_note,
         spots=facts.spots,
@@ -49,6 +49,7 @@ def state_of(panel: "Panel") -> PanelState:
         contours=facts.contours,
         review=facts.reviews,
         undo=session.lesions.undo_title,
+        steps=_steps(session),
         blind=parameters.blind_review,
         hidden=session.hidden,
         engine=panel.engine.words,
@@ -98,6 +99,13 @@ def _model_note(panel: "Panel") -> str:
     return " ".join(part for part in (missing, prompts) if part)
 
 
+def _steps(session) -> Steps | None:
+    if session.steps is None:
+        return None
+    tip = _("Network evaluations for each sample. Fewer are faster; this model's own number is {count}.")
+    return Steps(session.steps, session.model.most_steps, tip.format(count=session.model.steps))
+
+
 def _lesion_title(lesion) -> str:
     return lesion.label + (" · " + _("box") if "box" in lesion.place else "")
 
@@ -113,20 +121,27 @@ def _rows(panel: "Panel", facts: Facts) -> tuple[StyleRow, ...]:
         offered |= {expert.name: (expert.title, colors[expert.name]) for expert in model.experts}
     names = [*offered, *(name for name in facts.rows if name not in offered)]
     return tuple(
-        _computed(facts.rows[name], lesion.visible(name), name in asked, model)
+        _computed(facts.rows[name], lesion.visible(name), name in asked, panel.session)
         if name in facts.rows
         else _offered(name, *offered[name], name in asked)
         for name in names
     )
 
 
-def _computed(row: Row, shown: bool, asked: bool, model) -> StyleRow:
-    """With the model's name where another one than the chosen one drew it."""
-    drawn_by = [row.model] if model is not None and row.model != model.name else []
-    title = _title([row.title, *drawn_by, _("edited") if row.edited else ""])
+def _computed(row: Row, shown: bool, asked: bool, session) -> StyleRow:
+    """With the model's name where another one than the chosen one drew it, or the number of steps where it is another."""
+    title = _title([row.title, _drawn_otherwise(row, session), _("edited") if row.edited else ""])
     volume = volume_words(row.volume)
     agreement = ("", "") if row.name == "consensus" else (number_words(row.dice, 2), number_words(row.hd95_mm, 1))
     return StyleRow(row.name, title, row.color, shown, True, _("computing…") if asked else volume, *agreement)
+
+
+def _drawn_otherwise(row: Row, session) -> str:
+    if session.model is None or (row.model, row.steps) == (session.model.name, session.steps):
+        return ""
+    if row.model != session.model.name or row.steps is None:
+        return row.model
+    return _("{count} steps").format(count=row.steps)
 
 
 def _offered(name: str, title: str, color: str, asked: bool) -> StyleRow:

@@ -82,6 +82,14 @@ class SteerState:
     can_discard: bool = False
 
 
+class Steps(NamedTuple):
+    """Of a model that draws a sample in steps: how many are wanted, and how many there can be at most."""
+
+    count: int
+    most: int
+    tip: str
+
+
 @dataclass(frozen=True)
 class PanelState:
     """Everything that the panel shows, but for the progress of what runs (Busy), which changes many times a second."""
@@ -115,6 +123,7 @@ class PanelState:
     contours: tuple[Choice, ...] = ()
     review: str = ""
     undo: str = ""
+    steps: Steps | None = None
     blind: bool = False
     hidden: bool = False
     engine: str = ""

@@ -121,6 +121,7 @@ class PanelWindow:
         ui.flagButton.connect("clicked(bool)", lambda _on: self._decide("flagged"))
         ui.exportButton.connect("clicked(bool)", lambda _on: self._export())
         ui.undoButton.connect("clicked(bool)", lambda _on: panel.undo())
+        ui.stepsSpinBox.connect("valueChanged(int)", self._by_person(panel.set_steps))
         ui.blindCheckBox.connect("clicked(bool)", panel.set_blind)
         ui.restartButton.connect("clicked(bool)", lambda _on: panel.engine.restart())
         ui.historyList.connect("itemActivated(QListWidgetItem*)", lambda item: self._say(item.text()))

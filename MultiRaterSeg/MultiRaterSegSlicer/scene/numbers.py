@@ -47,6 +47,7 @@ def _row(lesion, record: Record, population: Prediction | None) -> Row:
         edited=not is_as_we_left_it(node, record.segment),
         review=review_of(node, record.segment),
         model=made.provenance.get("model", ""),
+        steps=made.provenance.get("sampling_steps"),
     )
 
 

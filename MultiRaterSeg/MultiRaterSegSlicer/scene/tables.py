@@ -21,7 +21,8 @@ class Review(NamedTuple):
 
 class Row(NamedTuple):
     """An outline in numbers. volume: mL over its samples. dice, hd95_mm: to the consensus; None where that has no
-    meaning. edited: its segment was changed by hand since, so the numbers are of what was computed. model: which one drew it."""
+    meaning. edited: its segment was changed by hand since, so the numbers are of what was computed. model: which one drew it.
+    steps: a sample took; None where that cannot be chosen."""
 
     name: str
     title: str
@@ -34,6 +35,7 @@ class Row(NamedTuple):
     edited: bool
     review: Review | None
     model: str
+    steps: int | None
 
 
 def fill_numbers(node, rows: Sequence[Row]) -> None:

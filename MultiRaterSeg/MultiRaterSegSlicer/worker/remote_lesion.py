@@ -55,9 +55,18 @@ class Understood:
 class RemoteLesion:
     """Encoded once by the worker; ask it for any number of styles. Lives on when the worker is restarted."""
 
-    def __init__(self, client: "WorkerClient", part: Volume, region: Region, model: ModelInfo, seed: int):
-        """part: the voxels on `region.window`, this lesion's own copy."""
-        self.client, self.part, self.region, self.model, self.seed = client, part, region, model, seed
+    def __init__(
+        self,
+        client: "WorkerClient",
+        part: Volume,
+        region: Region,
+        model: ModelInfo,
+        seed: int,
+        steps: int | None = None,
+    ):
+        """part: the voxels on `region.window`, this lesion's own copy. steps: a sample; None: the model's own number."""
+        self.client, self.part, self.region, self.model = client, part, region, model
+        self.seed, self.steps = seed, steps
 
     @property
     def across(self) -> int:
@@ -112,6 +121,7 @@ class RemoteLesion:
         facts = {
             "model": self.model.name,
             "seed": self.seed,
+            "steps": self.steps,
             **{name: np.asarray(value).tolist() for name, value in where.items()},
             "scan": _described(self.region.scan),
             "part": _described(self.region.window),
