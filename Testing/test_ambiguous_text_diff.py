@@ -10,7 +10,7 @@ from tiny_model import TINY_CONFIG, save_tiny_model, share_of_loss_left, tiny_ba
 from MultiRaterSegLib.diffusion import gaussian
 from MultiRaterSegLib.errors import RecipeError, UnsupportedRequest
 from MultiRaterSegLib.methods.ambiguous_text_diff import AmbiguousTextDiff, Config, LatentTerm
-from MultiRaterSegLib.networks.denoisers import ConcatenatedDenoiser, FeatureDenoiser, NoText
+from MultiRaterSegLib.networks.text_denoiser import NoText, TextDiffusionUNet, TextFeatureDenoiser
 from MultiRaterSegLib.noise import Noise
 from MultiRaterSegLib.predictor import VolumePredictor
 from MultiRaterSegLib.text.lidc_terms import statement
@@ -65,7 +65,7 @@ def test_a_network_that_knows_the_noise_has_no_denoising_error_and_returns_the_m
     encoded = method.encode(tiny_batch().image)
     t, noise = method.draw_noising(mask)
 
-    class Knows(FeatureDenoiser):
+    class Knows(TextFeatureDenoiser):
         def __init__(self):
             torch.nn.Module.__init__(self)
 
@@ -157,10 +157,10 @@ def test_prompts_may_hold_wishes_and_statements():
 
 
 def test_decoder_only_text_reaches_no_block_on_the_way_down():
-    light = FeatureDenoiser((8, 8, 8), (8, 8), 8, decoder_only=True)
+    light = TextFeatureDenoiser((8, 8, 8), (8, 8), 8, decoder_only=True)
     assert not list(light.read_down.parameters())
     assert list(light.read_up.parameters())
-    net = ConcatenatedDenoiser(1, (8, 8, 8, 8), 1, 4, 8, 8, decoder_only=True).net
+    net = TextDiffusionUNet(1, (8, 8, 8, 8), 1, 4, 8, 8, decoder_only=True).net
     silent = [m for part in (net.down_blocks, net.middle_block) for m in part.modules() if isinstance(m, NoText)]
     assert len(silent) == 4  # three levels and the middle
     assert not [m for m in net.up_blocks.modules() if isinstance(m, NoText)]
@@ -174,10 +174,10 @@ def test_decoder_only_text_reaches_no_block_on_the_way_down():
 
 
 def test_text_is_attended_to_at_three_resolutions_in_both_directions():
-    net = ConcatenatedDenoiser(1, (8, 8, 8, 8, 8), 1, 4, 8, 8).net
+    net = TextDiffusionUNet(1, (8, 8, 8, 8, 8), 1, 4, 8, 8).net
     assert net.attention_levels == (False, False, True, True, True)
     light = load_recipe("ambiguous_text_diff_compact").model
-    denoiser = FeatureDenoiser(light.widths, light.denoiser_widths, light.token_dim)
+    denoiser = TextFeatureDenoiser(light.widths, light.denoiser_widths, light.token_dim)
     for reading in (denoiser.read_down, denoiser.read_up):
         assert [bool(list(block.parameters())) for block in reading] == [False, True, True, True]
 

@@ -12,12 +12,13 @@ import pytest
 import torch
 from phantom import write_phantom
 from safetensors.torch import load_file
-from tiny_model import FRAME, TINY_CONFIG, save_tiny_model, tiny_batch, tiny_method
+from test_diffoseg import changed
+from tiny_model import FRAME, TINY_CONFIG, save_tiny_model, tiny_batch
 
 from MultiRaterSegLib.checkpoint import load_checkpoint, save_checkpoint
 from MultiRaterSegLib.errors import DataError, RecipeError, UnsupportedRequest
 from MultiRaterSegLib.method import Method
-from MultiRaterSegLib.methods import METHODS
+from MultiRaterSegLib.methods import METHODS, diffoseg
 from MultiRaterSegLib.methods.diff_dpo import Config, DiffDPO
 from MultiRaterSegLib.noise import Noise
 from Training.data.lidc_slices import EXPERTS, load_lidc_described
@@ -26,11 +27,16 @@ from Training.data.slices import slice_keys
 from Training.fit import train
 from Training.prefer import prefer
 from Training.preferences import STRATEGIES, choose
-from Training.recipe import StageSettings, load_recipe
+from Training.recipe import StageSettings, build, load_recipe
 from Training.start import start_from
 
 PROJECT = Path(__file__).resolve().parents[1]
 REFERENCE = "ambiguous_text_diff"
+LABELS = ("background", "nodule")
+DENOISER = {"ambiguous_text_diff": "denoiser.", "diffoseg": "consensus_denoiser."}
+"""Where in a reference lies what is aligned; of DiffOSeg it is the population's."""
+
+any_reference = pytest.mark.parametrize("reference", DENOISER)
 
 
 def squares(*sides: int) -> np.ndarray:
@@ -41,8 +47,13 @@ def squares(*sides: int) -> np.ndarray:
     return masks
 
 
-def aligned_a_little(steps: int = 5) -> DiffDPO:
-    method = tiny_method("diff_dpo")
+def unaligned(reference: str = REFERENCE, beta: float = 100.0) -> DiffDPO:
+    torch.manual_seed(0)
+    return DiffDPO(Config(reference, TINY_CONFIG[reference], beta), 1, LABELS, EXPERTS).eval()
+
+
+def aligned_a_little(steps: int = 5, reference: str = REFERENCE) -> DiffDPO:
+    method = unaligned(reference)
     stage = method.stages()[0]
     optimizer = torch.optim.SGD(stage.parameters(), 1.0)
     for step in range(steps):
@@ -108,12 +119,10 @@ def test_pairs_reach_the_batch_through_the_same_geometry_as_the_readers_masks(tm
 # -- the loss ------------------------------------------------------------------------------------------------------------
 
 
+@any_reference
 @pytest.mark.parametrize("beta", [1.0, 5000.0])
-def test_before_the_first_step_the_loss_is_ln_2_whatever_beta_is(beta):
-    torch.manual_seed(0)
-    config = Config(aligned=TINY_CONFIG[REFERENCE], beta=beta)
-    method = DiffDPO(config, 1, ("background", "nodule"), EXPERTS)
-    terms = method.align_loss(tiny_batch())
+def test_before_the_first_step_the_loss_is_ln_2_whatever_beta_is(beta, reference):
+    terms = unaligned(reference, beta).train().align_loss(tiny_batch())
     assert terms["loss"].item() == pytest.approx(math.log(2), abs=1e-6)
     assert terms["difference"] == 0
 
@@ -140,8 +149,9 @@ def test_the_loss_is_that_of_errors_with_the_same_time_and_noise_for_both():
     assert loss != pytest.approx(math.log(2), abs=1e-4)
 
 
-def test_alignment_lowers_the_error_of_winners_against_that_of_losers():
-    before, after = tiny_method("diff_dpo"), aligned_a_little(15)
+@any_reference
+def test_alignment_lowers_the_error_of_winners_against_that_of_losers(reference):
+    before, after = unaligned(reference), aligned_a_little(15, reference)
     scores = []
     for method in (before, after):
         torch.manual_seed(99)
@@ -150,26 +160,28 @@ def test_alignment_lowers_the_error_of_winners_against_that_of_losers():
     assert scores[1] < scores[0]
 
 
-def test_the_reference_and_whatever_sees_the_image_never_move():
-    untouched, method = tiny_method("diff_dpo").state_dict(), aligned_a_little()
+@any_reference
+def test_the_reference_and_whatever_sees_the_image_never_move(reference):
+    untouched, method = unaligned(reference).state_dict(), aligned_a_little(reference=reference)
     moved = {name for name, value in method.state_dict().items() if not torch.equal(value, untouched[name])}
     assert moved
-    assert all(name.startswith("policy.denoiser.") for name in moved)
+    assert all(name.startswith(f"policy.{DENOISER[reference]}") for name in moved)
 
 
 def test_without_pairs_it_is_said_where_they_come_from():
     with pytest.raises(RecipeError, match=r"preferences\.py"):
-        tiny_method("diff_dpo").align_loss(replace(tiny_batch(), preferred=None))
+        unaligned().align_loss(replace(tiny_batch(), preferred=None))
 
 
 # -- use -----------------------------------------------------------------------------------------------------------------
 
 
-def test_the_knob_goes_from_the_references_samples_to_the_aligned_ones():
-    method = aligned_a_little()
+@any_reference
+def test_the_knob_goes_from_the_references_samples_to_the_aligned_ones(reference):
+    before, method = unaligned(reference).policy, aligned_a_little(reference=reference)
     encoded, noise = method.encode(tiny_batch().image), Noise(0, samples=2)
     with torch.no_grad():
-        reference = method.policy.sample(encoded, noise, denoiser=method.reference)
+        reference = before.sample(before.encode(tiny_batch().image), noise)
         drawn = []
         for preference in (0, 0.5, 1):
             method.preference = preference
@@ -239,7 +251,7 @@ class Flips(Method):
 
 def test_a_diffusion_of_another_kind_is_aligned_the_same_way(monkeypatch):
     monkeypatch.setitem(METHODS, "flips", Flips)
-    method = DiffDPO(Config(method="flips", aligned={"chance": 0.3}, beta=50.0), 1, ("background", "nodule"), EXPERTS)
+    method = DiffDPO(Config(method="flips", aligned={"chance": 0.3}, beta=50.0), 1, LABELS, EXPERTS)
     assert method.align_loss(tiny_batch())["loss"].item() == pytest.approx(math.log(2), abs=1e-6)
     optimizer = torch.optim.SGD(method.stages()[0].parameters(), 0.5)
     losses = []
@@ -258,25 +270,65 @@ def test_a_diffusion_of_another_kind_is_aligned_the_same_way(monkeypatch):
 
 def test_only_methods_that_denoise_can_be_aligned():
     with pytest.raises(RecipeError, match="ambiguous_text_diff"):
-        DiffDPO(Config(method="unet_heads"), 1, ("background", "nodule"), EXPERTS)
+        DiffDPO(Config(method="unet_heads"), 1, LABELS, EXPERTS)
     with pytest.raises(RecipeError, match=r"aligned\.draws"):
-        DiffDPO(Config(aligned={"draws": "many"}), 1, ("background", "nodule"), EXPERTS)
+        DiffDPO(Config(aligned={"draws": "many"}), 1, LABELS, EXPERTS)
     with pytest.raises(RecipeError, match="preference"):
-        DiffDPO(Config(aligned=TINY_CONFIG[REFERENCE], preference=2.0), 1, ("background", "nodule"), EXPERTS)
+        DiffDPO(Config(aligned=TINY_CONFIG[REFERENCE], preference=2.0), 1, LABELS, EXPERTS)
 
 
-def test_recipes_align_what_the_reference_recipes_train():
-    for size in ("compact", "paper"):
-        reference, alignment = load_recipe(f"{REFERENCE}_{size}"), load_recipe(f"diff_dpo_{size}")
-        config = type(reference.model)(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in alignment.model.aligned.items()}
-        )
-        assert config == reference.model
-        assert alignment.frame == reference.frame
-        assert alignment.data.folds == reference.data.folds
+def test_a_diffoseg_is_aligned_as_its_population_and_its_experts_stay():
+    before, method = unaligned("diffoseg").policy, aligned_a_little(reference="diffoseg")
+    encoded, noise = method.encode(tiny_batch().image), Noise(0, samples=2)
+    style = method.expert_style(encoded, 2)
+    with torch.no_grad():
+        assert torch.equal(method.sample(encoded, noise, style), before.sample(encoded, noise, style))
+        assert not torch.equal(method.sample(encoded, noise), before.sample(encoded, noise))
+    with pytest.raises(UnsupportedRequest, match="population"):
+        method.policy.denoising_error(encoded, tiny_batch().masks[:, :1], None, style)
 
 
-def test_from_reference_to_pairs_to_an_aligned_model(tmp_path):
+@pytest.mark.parametrize("loss", ["kl", "cross_entropy"])
+def test_the_error_that_aligns_a_diffoseg_is_that_of_its_first_stage(loss, monkeypatch):
+    method, batch = changed(loss=loss), tiny_batch()
+    monkeypatch.setattr(diffoseg, "consensus_mask", lambda masks, _reading: masks[:, 1])
+    torch.manual_seed(5)
+    trained_with = method.consensus_loss(batch)["loss"]
+    torch.manual_seed(5)
+    noising = method.draw_noising(batch.masks[:, 1:2])
+    errors = method.denoising_error(method.encode(batch.image), batch.masks[:, 1:2], noising)
+    torch.testing.assert_close(errors.mean(), trained_with)
+    alone = method.encode(batch.image[2:])
+    last = method.denoising_error(alone, batch.masks[2:, 1:2], tuple(part[2:] for part in noising))
+    torch.testing.assert_close(errors[2:], last)
+
+
+@pytest.mark.parametrize(
+    ("reference", "alignment"),
+    [
+        ("ambiguous_text_diff_compact", "diff_dpo_compact"),
+        ("ambiguous_text_diff_paper", "diff_dpo_paper"),
+        ("diffoseg_compact", "diff_dpo_diffoseg_compact"),
+    ],
+)
+def test_recipes_align_what_the_reference_recipes_train(reference, alignment):
+    reference, alignment = load_recipe(reference), load_recipe(alignment)
+    assert alignment.model.method == reference.method
+    assert build(type(reference.model), alignment.model.aligned, "recipe") == reference.model
+    assert alignment.frame == reference.frame
+    assert alignment.data.name == reference.data.name
+    assert alignment.data.folds == reference.data.folds
+
+
+def undecided(method: Method) -> dict:
+    """Takes the bias towards background away that DiffOSeg starts with: two steps would leave nothing to choose from."""
+    if method.name == "diffoseg":
+        torch.nn.init.zeros_(method.consensus_denoiser.out.bias)
+    return {}
+
+
+@pytest.mark.parametrize(("reference", "alignment"), [(REFERENCE, "diff_dpo"), ("diffoseg", "diff_dpo_diffoseg")])
+def test_from_reference_to_pairs_to_an_aligned_model(tmp_path, reference, alignment):
     """The printed commands, on a tiny model made on the spot."""
     data = write_phantom(tmp_path / "data")
     tiny = [
@@ -287,25 +339,25 @@ def test_from_reference_to_pairs_to_an_aligned_model(tmp_path):
         f"data.root={data}",
         "data.folds=[0]",
     ]
-    few = StageSettings(steps=2, validate_every=2, validation_slices=2, learning_rate=0.1)
-    recipe = load_recipe(f"{REFERENCE}_compact", tiny)
-    model = type(recipe.model)(**TINY_CONFIG[REFERENCE])
-    reference = train(replace(recipe, model=model, stage={"denoise": few}), tmp_path / "reference")
+    few = StageSettings(steps=2, validate_every=2, validation_slices=2, learning_rate=1e-3)
+    recipe = load_recipe(f"{reference}_compact", tiny)
+    model = type(recipe.model)(**TINY_CONFIG[reference])
+    recipe = replace(recipe, model=model, stage=dict.fromkeys(recipe.stage, few))
+    trained = train(recipe, tmp_path / "reference", start=undecided)
     pairs = tmp_path / "pairs.npz"
-    command = [sys.executable, str(PROJECT / "Training/preferences.py"), str(reference), "--out", str(pairs)]
-    made = subprocess.run([*command, "--every", "1"], capture_output=True, text=True, check=False)
+    command = [sys.executable, str(PROJECT / "Training/preferences.py"), str(trained), "--root", str(data)]
+    made = subprocess.run([*command, "--every", "1", "--out", str(pairs)], capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
-    alignment = load_recipe("diff_dpo_compact", [*tiny, f"data.preferences={pairs}"])
-    alignment = replace(alignment, model=Config(aligned=TINY_CONFIG[REFERENCE]), stage={"align": few})
-    with pytest.raises(RecipeError, match="--start-from"):
-        train(alignment, tmp_path / "aligned")
-    aligned = train(alignment, tmp_path / "aligned", start=partial(start_from, path=reference))
-    before, after = load_file(str(reference)), load_file(str(aligned))
-    for name, value in before.items():
-        kept = f"reference.{name.removeprefix('denoiser.')}" if name.startswith("denoiser.") else f"policy.{name}"
-        assert torch.equal(value, after[kept]), name
-    assert any(
-        not torch.equal(value, after[f"policy.{name}"])
-        for name, value in before.items()
-        if name.startswith("denoiser.")
+    recipe = load_recipe(f"{alignment}_compact", [*tiny, f"data.preferences={pairs}"])
+    recipe = replace(
+        recipe, model=Config(reference, TINY_CONFIG[reference]), stage={"align": replace(few, learning_rate=0.1)}
     )
+    with pytest.raises(RecipeError, match="--start-from"):
+        train(recipe, tmp_path / "aligned")
+    aligned = train(recipe, tmp_path / "aligned", start=partial(start_from, path=trained))
+    before, after = load_file(str(trained)), load_file(str(aligned))
+    moving = {name for name in before if name.startswith(DENOISER[reference])}
+    for name, value in before.items():
+        kept = f"reference.{name.removeprefix(DENOISER[reference])}" if name in moving else f"policy.{name}"
+        assert torch.equal(value, after[kept]), name
+    assert any(not torch.equal(before[name], after[f"policy.{name}"]) for name in moving)

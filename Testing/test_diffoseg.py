@@ -1,10 +1,12 @@
 """What is peculiar to DiffOSeg: what stage I learns from, how stage II starts, styles that mix, steps that can be chosen."""
 
+from copy import deepcopy
 from dataclasses import replace
 from itertools import combinations
 
 import pytest
 import torch
+from monai.networks.blocks import SABlock
 from phantom import write_phantom
 from safetensors.torch import load_file
 from tiny_model import TINY_CONFIG, share_of_loss_left, tiny_batch
@@ -51,6 +53,42 @@ def test_the_published_unet_has_the_published_number_of_parameters():
     assert size(GuidedDiffusionUNet(1, 2, (32, 32, 64, 96, 128))) == 5_699_138
     prompted = GuidedDiffusionUNet(1, 2, (32, 32, 64, 96, 128), 8, PromptSize())
     assert size(prompted) == 7_283_115  # the public code's with four: 13.1 M, 5.9 M of them prompts of 96 x 96
+
+
+@pytest.mark.parametrize("prompted", [False, True])
+def test_the_published_unet_is_computed_as_monai_computes_it(prompted):
+    """Outputs and gradients; MONAI's own way through its layers, with the prompt block hung behind the bottleneck."""
+    torch.manual_seed(0)
+    ours = GuidedDiffusionUNet(1, 2, (8, 8, 16, 16), 3 if prompted else 0, PromptSize())
+    for parameter in ours.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)  # many layers start at zero
+    x, image, t = torch.rand(6, 2, 16, 16), torch.rand(3, 1, 16, 16), torch.arange(6) * 40
+    code, planes = None, torch.cat([x, image.repeat(2, 1, 1, 1)], 1)
+    if prompted:
+        code = torch.eye(3).repeat(2, 1)
+        planes = torch.cat([planes, code[..., None, None].expand(-1, -1, 16, 16)], 1)
+    theirs = deepcopy(ours)
+    for module in theirs.modules():
+        if isinstance(module, SABlock):
+            module.use_flash_attention = False
+    if prompted:
+        theirs.net.middle_block.register_forward_hook(lambda _module, _given, h: theirs.prompt(h, code))
+    found, wanted = ours(x, t, (image,), code), theirs.net(planes, t)
+    assert wanted.std() > 0.1
+    assert torch.allclose(found, wanted, atol=1e-5)
+    for y in (found, wanted):
+        y.square().sum().backward()
+    for (name, own), other in zip(ours.named_parameters(), theirs.parameters()):
+        assert torch.allclose(own.grad, other.grad, rtol=1e-3, atol=1e-3), name
+
+
+@pytest.mark.parametrize("make", [changed, paper_like])
+def test_loaded_weights_stay_in_the_layout_that_convolutions_want(make):
+    method = make()
+    method.load_state_dict({name: value.contiguous().clone() for name, value in method.state_dict().items()})
+    for denoiser in (method.consensus_denoiser, method.expert_denoiser):
+        for name, weight in denoiser.named_parameters():
+            assert weight.dim() < 4 or weight.is_contiguous(memory_format=torch.channels_last), name
 
 
 def test_the_compact_model_is_small_enough_to_ship():
@@ -232,7 +270,8 @@ def test_training_starts_stage_two_from_what_stage_one_learned(tmp_path):
         "stage.experts": {"steps": 1, "validate_every": 1, "learning_rate": 1e-12, "final_learning_rate": 1e-12},
     }
     changes = [f"{section}.{key}={value}" for section, values in tiny.items() for key, value in values.items()]
-    weights = load_file(train(load_recipe("diffoseg_compact", changes), tmp_path / "run"))
+    recipe = load_recipe("diffoseg_compact", changes)
+    weights = load_file(train(recipe, tmp_path / "run", stages=["consensus", "experts"]))
     first = {name: value for name, value in weights.items() if name.startswith("consensus_denoiser.")}
     assert first
     for name, value in first.items():

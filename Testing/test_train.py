@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from MultiRaterSegLib.checkpoint import load_checkpoint
 from MultiRaterSegLib.errors import DataError, RecipeError
+from Training.fit import train
 from Training.recipe import list_recipes, load_recipe
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -68,6 +69,27 @@ def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(tmp_path):
     loaded = load_checkpoint(tmp_path / "whole")
     assert loaded.info["recipe"]["stage"]["latent"]["steps"] == 6
     assert loaded.info["patients"]["validation"] >= 1
+
+
+def test_what_a_stage_freezes_stays_as_it_is_and_a_module_that_is_not_there_is_refused(tmp_path):
+    data, start = write_phantom(tmp_path / "data"), {}
+
+    def remember(method) -> dict:
+        start.update({name: value.clone() for name, value in method.state_dict().items()})
+        return {}
+
+    def recipe(module: str):
+        quick = ["stage.latent.learning_rate=1e-2", "stage.latent.warmup_steps=0", "stage.latent.ema=0.5"]
+        return load_recipe("prosona_compact", [*TINY, *quick, f"data.root={data}", f"stage.latent.frozen=['{module}']"])
+
+    train(recipe("backbone"), tmp_path / "run", start=remember, stages=["latent"])
+    moved = {
+        name for name, value in final_weights(tmp_path / "run").items() if (value - start[name]).abs().max() > 1e-3
+    }
+    assert moved
+    assert not any(name.startswith("backbone.") for name in moved)
+    with pytest.raises(RecipeError, match="trunk.*'backbone'"):
+        train(recipe("trunk"), tmp_path / "other", stages=["latent"])
 
 
 def test_every_shipped_recipe_is_valid():

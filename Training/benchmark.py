@@ -2,7 +2,7 @@
 
     python Training/benchmark.py prosona_compact --threads 2
     python Training/benchmark.py diffoseg_compact --threads 2 --samples 16 --steps 5
-    python Training/benchmark.py --random-weights-of diffoseg_paper --samples 16 --steps 5 --one-slice
+    python Training/benchmark.py --random-weights-of diffoseg_paper --set frame.size=96 --samples 16 --steps 5 --one-slice
 
 A synthetic 512 x 512 x 300 chest-like scan is written and read as a user's would be; one lesion of 40 slices is asked
 for 20 samples of the population and of every style. Times are wall seconds, the best of --repeat, and CPU seconds where
@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--random-weights-of", metavar="RECIPE", help="instead of a model: a recipe's network, untrained"
     )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of that recipe")
     parser.add_argument("--steps", type=int, help="network evaluations a sample, of a model that samples in steps")
     parser.add_argument("--one-slice", action="store_true", help="leave the scan out")
     parser.add_argument("--threads", type=int, default=2)
@@ -94,7 +95,7 @@ def _predictor(options: argparse.Namespace):
     from Training.data.lidc_slices import EXPERTS
     from Training.recipe import load_recipe
 
-    recipe = load_recipe(options.random_weights_of)
+    recipe = load_recipe(options.random_weights_of, options.set)
     method = METHODS[recipe.method](recipe.model, 1, ("background", "nodule"), EXPERTS).eval()
     if options.steps:
         method.use_steps(options.steps)

@@ -1,6 +1,7 @@
 """Pairs of masks for preference alignment: what a diffusion model draws, ordered by Dice with the readers.
 
-    python Training/preferences.py runs/ambiguous_text_diff_compact --strategy mean_dice --out runs/pairs/mean_dice.npz
+    python Training/preferences.py runs/ambiguous_text_diff_compact --root ../shared/data/lidc_slices \\
+        --strategy mean_dice --out runs/pairs/mean_dice.npz
     python Training/train.py diff_dpo_compact --start-from runs/ambiguous_text_diff_compact/best.safetensors \\
         --set data.preferences=runs/pairs/mean_dice.npz
 
@@ -23,7 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from MultiRaterSegLib.errors import CheckpointError, MultiRaterSegError
+from MultiRaterSegLib.errors import CheckpointError, DataError, MultiRaterSegError
 from MultiRaterSegLib.metrics import Pairs
 
 
@@ -75,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--candidates", type=int, default=4, help="masks drawn for a slice (the paper: 4)")
     parser.add_argument("--every", type=int, default=4, help="only every n-th slice (the paper: a quarter of the data)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--root", help="where the data set lies (default: as the model's recipe says)")
+    parser.add_argument("--root", required=True, help="where the data set lies that the model was trained on")
     parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
     options = parser.parse_args(arguments)
     try:
@@ -103,7 +104,7 @@ def run(options: argparse.Namespace) -> str:
     if not hasattr(checkpoint.method, "denoising_error"):
         raise CheckpointError(f"'{options.model}' is {checkpoint.method.title}; only diffusion models can be aligned.")
     recipe = recipe_from(checkpoint.info["recipe"], options.model, checkpoint.name)
-    settings = dataclasses.replace(recipe.data, root=options.root or recipe.data.root)
+    settings = dataclasses.replace(recipe.data, root=options.root)
     slices = load_data(settings).split_patients(settings.validation_share, recipe.seed)[0].slices
     rows = np.arange(0, len(slices), options.every)
     strategy = STRATEGIES[options.strategy]
@@ -116,6 +117,11 @@ def run(options: argparse.Namespace) -> str:
         options.seed,
         lambda loop: track(loop, "Drawing candidates", len(rows), transient=True),
     )
+    if not len(found):
+        raise DataError(
+            f"No pairs: on each of {len(rows)} slices all candidates are equally good. Give a model that was trained "
+            "longer, more --candidates, or more slices (a smaller --every)."
+        )
     about = f"{options.strategy}, {options.candidates} candidates, seed {options.seed}, of {checkpoint.sha256}"
     save_preferences(options.out, slice_keys(slices, found), pairs, about)
     return f"{len(found)} pairs of {len(rows)} slices ({about}). Written to {options.out}"

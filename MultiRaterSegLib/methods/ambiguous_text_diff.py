@@ -36,8 +36,8 @@ from ..diffusion import gaussian
 from ..errors import RecipeError, UnsupportedRequest
 from ..method import Abilities, Batch, Expert, Method, Stage, Style
 from ..networks.backbone import BackboneConfig, make_backbone
-from ..networks.denoisers import ConcatenatedDenoiser, FeatureDenoiser
 from ..networks.latent import LatentDecoder, PosteriorNet
+from ..networks.text_denoiser import TextDiffusionUNet, TextFeatureDenoiser
 from ..noise import Noise
 from ..style_targets import described, rank_said, regions
 from ..text import TrainingPrompt, Understanding, training_prompts
@@ -122,7 +122,7 @@ class AmbiguousTextDiff(Method):
     def _make_denoiser(self) -> nn.Module:
         c, decoder_only = self.config, self.config.text_in == "decoder"
         if self.backbone is None:
-            return ConcatenatedDenoiser(
+            return TextDiffusionUNet(
                 self.channels,
                 c.denoiser_widths,
                 c.denoiser_blocks,
@@ -137,7 +137,7 @@ class AmbiguousTextDiff(Method):
                 f"denoiser_widths = {c.denoiser_widths}: the U-Net has {len(levels)} resolutions, and the denoiser none at "
                 f"the finest. Give at most {len(levels) - 1} widths."
             )
-        return FeatureDenoiser(levels[: 1 + len(c.denoiser_widths)], c.denoiser_widths, c.token_dim, decoder_only)
+        return TextFeatureDenoiser(levels[: 1 + len(c.denoiser_widths)], c.denoiser_widths, c.token_dim, decoder_only)
 
     # -- use ----------------------------------------------------------------------------------------------------------
 

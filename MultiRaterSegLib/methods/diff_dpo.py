@@ -6,14 +6,15 @@ falls on winners more than on losers, with the same time and noise for both:
 
     L = -log sigmoid(-beta D),  D = (e(y+) - e_ref(y+)) - (e(y-) - e_ref(y-))                        (equations 6 and 7)
 
-It is Diffusion-DPO (Wallace et al., 2023) without that paper's factor T w(t). Any method that `Denoises` can be aligned.
+It is Diffusion-DPO (Wallace et al., 2023) without that paper's factor T w(t). Any method that `Denoises` can be aligned:
+AmbiguousTextDiff, and DiffOSeg in the denoiser of its population (stage I; its experts go on drawing as they did).
 
 What the paper leaves open, and what we chose:
 * e is the mean over an image's pixels, as in public Diffusion-DPO code, not their sum: with beta 5000 a sum saturates at
   once. The paper has no factor 1/2 either, so its 5000 is that code's 10,000.
 * Only the denoiser moves: what sees the image and reads the text stays, so one file holds both models and one preparation
   of a slice serves both.
-* Pairs are aligned under the text that says nothing, under which they are drawn too.
+* Pairs are aligned as they are drawn: as the population, or under the text that says nothing.
 * The "preference knob": beta in training, and at use `preference`, which goes straight from the reference's weights (0) to
   the aligned ones (1); the paper only names it.
 """

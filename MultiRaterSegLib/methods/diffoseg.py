@@ -28,6 +28,9 @@ Where paper and public code disagree, or leave something open, and what we chose
 
 A style is the weight of each expert, one-hot for an expert. Mixed codes were never trained, so between two experts their
 log p0 are mixed at each step. Noise is one uniform number a pixel and step, shared along a volume's slices.
+
+Preference alignment (diff_dpo) moves the population's denoiser, that of stage I: pairs are drawn from the population. The
+experts' stays as stage II left it.
 """
 
 from collections.abc import Sequence
@@ -47,7 +50,7 @@ from ..diffusion.categorical import (
     public_cosine_schedule,
     time_grid,
 )
-from ..errors import RecipeError
+from ..errors import RecipeError, UnsupportedRequest
 from ..losses import energy_distance
 from ..method import Abilities, Batch, Expert, Method, Stage, Style
 from ..networks.backbone import BackboneConfig, ImageLevels
@@ -88,11 +91,13 @@ class Config(BackboneConfig):
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """What the denoisers of the population and of the experts reuse of B slices of size (H, W)."""
+    """Of B slices the image [B, C, H, W], what the image network made of it (nothing for "unet"), and what the denoisers
+    of the population and of the experts made of both."""
 
+    image: Tensor
+    features: tuple[Tensor, ...]
     population: tuple[Tensor, ...]
     experts: tuple[Tensor, ...]
-    size: tuple[int, int]
 
 
 class DiffOSeg(Method):
@@ -129,25 +134,30 @@ class DiffOSeg(Method):
     def encode(self, image: Tensor) -> Encoded:
         features = self._features(image)
         seen = (net.look(image, features) for net in (self.consensus_denoiser, self.expert_denoiser))
-        return Encoded(*seen, tuple(image.shape[-2:]))
+        return Encoded(image, features, *seen)
 
     def _features(self, image: Tensor) -> tuple[Tensor, ...]:
         return () if self.image_network is None else self.image_network(image)
 
-    def sample(self, encoded: Encoded, noise: Noise, style: Style | None = None) -> Tensor:
-        seen = encoded.population if style is None else encoded.experts
-        batch, device = len(seen[0]), seen[0].device
+    def sample(
+        self, encoded: Encoded, noise: Noise, style: Style | None = None, denoiser: Denoiser | None = None
+    ) -> Tensor:
+        """denoiser: another one in place of the population's (see DiffDPO); experts are drawn as ever."""
+        population, seen = self.consensus_denoiser, encoded.population if style is None else encoded.experts
+        if denoiser is not None and style is None:
+            population, seen = denoiser, denoiser.look(encoded.image, encoded.features)
+        batch, size, device = len(encoded.image), encoded.image.shape[-2:], encoded.image.device
         if style is not None:
             style = style.to(device).expand(len(noise.samples), batch, -1).flatten(0, 1)
 
         def uniform(t: int) -> Tensor:
-            u = noise.uniform(f"labels at {t}", batch, (1, *encoded.size)).to(device)
+            u = noise.uniform(f"labels at {t}", batch, (1, *size)).to(device)
             return u.expand(-1, batch, -1, -1, -1).flatten(0, 1)  # [S * B, 1, H, W]
 
         def predict(x: Tensor, t: int) -> Tensor:
             time = torch.full((len(x),), t, device=device)
             if style is None:
-                return self.consensus_denoiser(x, time, seen).softmax(1)
+                return population(x, time, seen).softmax(1)
             return self._expert_prediction(x, time, seen, style)
 
         times = self._times(self.config.sampling_steps)
@@ -264,13 +274,51 @@ class DiffOSeg(Method):
         self, denoiser: Denoiser, masks: Tensor, seen: tuple[Tensor, ...], code: Tensor | None = None
     ) -> dict[str, Tensor]:
         """masks [N, H, W] of the label after background, soft or hard; N = draws x images, draws first."""
-        x0 = torch.stack([1 - masks, masks], 1)
-        time = torch.randint(1, self.config.time_steps + 1, (len(x0),), device=x0.device)
-        x_t = draw(marginal(x0, time, self.schedule), torch.rand_like(x0[:, :1]))
+        masks = masks[:, None]
+        return {"loss": self._error(denoiser, masks, self.draw_noising(masks), seen, code).mean()}
+
+    def _error(
+        self,
+        denoiser: Denoiser,
+        masks: Tensor,
+        noising: tuple[Tensor, Tensor],
+        seen: tuple[Tensor, ...],
+        code: Tensor | None = None,
+    ) -> Tensor:
+        """[N]: equation 5, or cross-entropy, on masks [N, 1, H, W]; the mean over each one's pixels."""
+        x0, (time, uniform) = torch.cat([1 - masks, masks], 1), noising
+        x_t = draw(marginal(x0, time, self.schedule), uniform)
         log_p0 = denoiser(x_t, time, seen, code).log_softmax(1)
         if self.config.loss == "cross_entropy":
-            return {"loss": -(x0 * log_p0).sum(1).mean()}
-        return {"loss": posterior_kl(x_t, x0, log_p0.exp(), time, time - 1, self.schedule).mean()}
+            return -(x0 * log_p0).sum(1).mean((1, 2))
+        return posterior_kl(x_t, x0, log_p0.exp(), time, time - 1, self.schedule).mean((1, 2))
+
+    # -- what preference alignment asks for (`Denoises` in diff_dpo.py) ------------------------------------------------
+
+    @property
+    def denoiser(self) -> Denoiser:
+        """The population's, which alignment moves; not that of the experts."""
+        return self.consensus_denoiser
+
+    def draw_noising(self, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Times [N] from 1 to T and uniform noise for masks [N, 1, H, W], by torch's random numbers."""
+        times = torch.randint(1, self.config.time_steps + 1, (len(masks),), device=masks.device)
+        return times, torch.rand_like(masks)
+
+    def denoising_error(
+        self,
+        encoded: Encoded,
+        masks: Tensor,
+        noising: tuple[Tensor, Tensor],
+        style: Style | None = None,
+        denoiser: Denoiser | None = None,
+    ) -> Tensor:
+        """[B]: how badly the population's denoiser tells the clean masks [B, 1, H, W] from noised ones. Raises
+        UnsupportedRequest for a style: experts are not aligned."""
+        if style is not None:
+            raise UnsupportedRequest(f"{self.title} is aligned as the population of readers; leave the expert out.")
+        denoiser = denoiser or self.denoiser
+        return self._error(denoiser, masks, noising, denoiser.look(encoded.image, encoded.features))
 
 
 def consensus_mask(masks: Tensor, reading: str) -> Tensor:

@@ -1,4 +1,5 @@
-"""Networks that take noise off a mask, given image features, a time and text tokens; two sizes with one interface.
+"""Networks of text-guided Gaussian diffusion: they take noise off a mask, given the image, a time and text tokens; two sizes
+with one interface. (Those of categorical diffusion, with experts in place of text, are in denoiser.py.)
 
 prepared = denoiser.prepare(features)            # once for all steps and samples of an image
 output = denoiser(noisy, t, prepared, tokens)    # [N, 1, H, W], t [N], prepared of N images, tokens [N, K, D]
@@ -18,7 +19,7 @@ PATCH = 2
 """The light denoiser sees the mask's pixels in blocks of 2 x 2, as four channels at half the resolution."""
 
 
-class ConcatenatedDenoiser(nn.Module):
+class TextDiffusionUNet(nn.Module):
     """The papers': MONAI's diffusion U-Net on image and noisy mask side by side, self- and cross-attention at the three
     coarsest levels. decoder_only: text is attended to on the way up (and not on the way down) only."""
 
@@ -74,7 +75,7 @@ class NoText(nn.Module):
         return torch.zeros_like(x)
 
 
-class FeatureDenoiser(nn.Module):
+class TextFeatureDenoiser(nn.Module):
     """Light: the image was seen once by a U-Net; what is repeated for every step only joins its features with the noisy
     mask, time and text. MONAI's transformer blocks would cost more than everything else here, so attention to text is
     by itself and attention among pixels is left out.
