@@ -118,6 +118,16 @@ def test_an_expert_that_it_does_not_know_is_refused_with_those_that_it_does(name
     assert f"error: {method.title} knows no expert 'somebody'. {known}" in capfd.readouterr().err
 
 
+@every_method
+def test_more_steps_than_there_are_end_in_a_sentence(name, models, run, tmp_path, capfd):
+    has_steps = predictor_of(models, f"tiny_{name}").method.steps is not None
+    assert run(f"tiny_{name}", "--steps", "21") == 2
+    refusal = capfd.readouterr().err.splitlines()[-1]
+    assert refusal.startswith("error: ")
+    assert refusal.endswith("can take 1 to 20 steps; got 21." if has_steps else "cannot be chosen; leave it out.")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_model_that_a_refusal_points_at_follows_prompts():
     assert VolumePredictor.from_checkpoint(DEFAULT_MODEL, "cpu").method.follows_prompts
 
