@@ -10,7 +10,7 @@ from tiny_model import TINY_CONFIG, save_tiny_model, share_of_loss_left, tiny_ba
 from MultiRaterSegLib.diffusion import gaussian
 from MultiRaterSegLib.errors import RecipeError, UnsupportedRequest
 from MultiRaterSegLib.methods.ambiguous_text_diff import AmbiguousTextDiff, Config, LatentTerm
-from MultiRaterSegLib.networks.text_denoiser import NoText, TextDiffusionUNet, TextFeatureDenoiser
+from MultiRaterSegLib.networks.text_denoiser import NoText, TextAttention, TextDiffusionUNet, TextFeatureDenoiser
 from MultiRaterSegLib.noise import Noise
 from MultiRaterSegLib.predictor import VolumePredictor
 from MultiRaterSegLib.text.lidc_terms import statement
@@ -180,6 +180,20 @@ def test_text_is_attended_to_at_three_resolutions_in_both_directions():
     denoiser = TextFeatureDenoiser(light.widths, light.denoiser_widths, light.token_dim)
     for reading in (denoiser.read_down, denoiser.read_up):
         assert [bool(list(block.parameters())) for block in reading] == [False, True, True, True]
+
+
+def test_text_attention_is_the_usual_one_multiplied_out_in_another_order():
+    torch.manual_seed(0)
+    layer = TextAttention(16, token_dim=12, heads=4)
+    x, tokens = torch.randn(2, 16, 5, 3), torch.randn(2, 7, 12)
+    usual = torch.nn.MultiheadAttention(16, 4, batch_first=True)
+    with torch.no_grad():
+        usual.in_proj_weight.copy_(torch.cat([layer.query.weight[:, :, 0, 0], torch.eye(16), torch.eye(16)]))
+        usual.out_proj.weight.copy_(layer.out.weight[:, :, 0, 0])
+        usual.out_proj.bias.copy_(layer.out.bias)
+        places = layer.normalize(x).flatten(2).transpose(1, 2)
+        found = usual(places, *layer.key_value(tokens).chunk(2, -1))[0]
+        torch.testing.assert_close(layer(x, tokens), x + found.transpose(1, 2).view_as(x))
 
 
 def test_without_text_the_image_takes_its_place_and_there_are_no_styles():

@@ -158,7 +158,7 @@ class AmbiguousTextDiff(Method):
         samples, batch = len(noise.samples), len(encoded.features[0])
         tokens = self._tokens(encoded, style, samples)
         silent = self._tokens(encoded, None, samples) if style is not None and c.guidance != 1 else None
-        prepared = [x.repeat(samples, 1, 1, 1) for x in denoiser.prepare(encoded.features)]
+        prepared = [torch.cat([x] * samples) for x in denoiser.prepare(encoded.features)]
 
         def draw(stream: str) -> Tensor:
             drawn = noise.normal(stream, batch, (1, *encoded.size)).to(tokens)
@@ -216,7 +216,7 @@ class AmbiguousTextDiff(Method):
         encoded = self.encode(batch.image)
         masks, tokens = self._draw_readers(batch, encoded)
         t, noise = self.draw_noising(masks)
-        prepared = [x.repeat(c.draws, 1, 1, 1) for x in self.denoiser.prepare(encoded.features)]
+        prepared = [torch.cat([x] * c.draws) for x in self.denoiser.prepare(encoded.features)]
         clean, a = gaussian.encode_mask(masks), self.schedule[t].view(-1, 1, 1, 1)
         noisy = gaussian.diffuse(clean, noise, a)
         output = self.denoiser(noisy, t, prepared, tokens)
