@@ -135,6 +135,6 @@ def test_control_is_measured_and_shown(tmp_path, data):
     options = ["--data", str(data), "--samples", "2", "--pictures", "1", "--out", str(tmp_path / "out")]
     assert evaluate_control([str(model), *options, "--guidance", "2"]) == 0
     assert "marked spiculation" in (tmp_path / "out/control.md").read_text()
-    assert (tmp_path / "out/control.png").stat().st_size > 5000
+    assert all((tmp_path / f"out/{name}.png").stat().st_size > 5000 for name in ("roughness", "area"))
     deaf = save_tiny_model(tmp_path / "deaf.safetensors", "prob_unet")
     assert evaluate_control([str(deaf), *options]) == 2
