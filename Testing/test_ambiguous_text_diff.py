@@ -13,6 +13,7 @@ from MultiRaterSegLib.methods.ambiguous_text_diff import AmbiguousTextDiff, Conf
 from MultiRaterSegLib.networks.text_denoiser import NoText, TextAttention, TextDiffusionUNet, TextFeatureDenoiser
 from MultiRaterSegLib.noise import Noise
 from MultiRaterSegLib.predictor import VolumePredictor
+from MultiRaterSegLib.text import training_prompts
 from MultiRaterSegLib.text.lidc_terms import statement
 from Training.data.lidc_slices import EXPERTS
 from Training.recipe import load_recipe
@@ -229,6 +230,27 @@ def test_training_masks_belong_to_their_texts():
                     assert torch.equal(mask, batch.expert_mask(EXPERTS[rank].name)[i])
     silent = method_with(**{**only, "neutral_share": 1.0})
     assert silent._draw_reader(batch)[1] == [(), (), ()]
+
+
+def test_opposites_are_the_same_in_all_but_a_sentence_and_what_it_asks_for():
+    method, batch, seen = method_with(draws=4, opposites=1, denoising_loss="mse"), spoken_batch(), []
+    (less, said, _), (more, opposite, _) = method._draw_opposites(batch)
+    assert not torch.equal(less, more)
+    assert [text[:-1] for text in said] == [text[:-1] for text in opposite]
+    slots = {prompt.text: prompt.slots for prompt in training_prompts()}
+    changed = [name for name, value in vars(slots[said[0][-1]]).items() if value != vars(slots[opposite[0][-1]])[name]]
+    assert changed in (["spiculation"], ["halo"])
+    method.denoiser.register_forward_pre_hook(lambda _net, inputs: seen.append(inputs))
+    torch.manual_seed(0)
+    method.loss(batch)
+    noisy, t, _, tokens = (x.unflatten(0, (4, 3)) if torch.is_tensor(x) else x for x in seen[0])
+    assert torch.equal(t[2], t[3])
+    assert not torch.equal(t[0], t[1])
+    assert not torch.equal(tokens[2], tokens[3])
+    moved = (noisy[2] - noisy[3]).abs() > 1e-6
+    assert 0 < moved.float().mean() < 0.2  # where the masks differ and nowhere else: the noise is the same
+    with pytest.raises(RecipeError, match="two of draws"):
+        method_with(draws=3, opposites=2)
 
 
 def test_the_latent_term_keeps_z_informative_and_its_kl_reaches_the_prediction():
