@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from MultiRaterSegLib.errors import DataError, MultiRaterSegError, UnsupportedRequest
+from Training.evaluation_options import REMINDER, TEST_FOLD
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pictures", type=int, default=2, help="slices in each picture")
     parser.add_argument("--out", type=Path, default=Path("runs/control"))
     options = parser.parse_args(arguments)
+    if any(path.name == f"fold{TEST_FOLD}.npz" for path in options.data or ()):
+        print(REMINDER)
     try:
         print(run(options))
     except MultiRaterSegError as error:
