@@ -10,9 +10,10 @@ from tiny_model import TINY_CONFIG, save_tiny_model, share_of_loss_left, tiny_ba
 from MultiRaterSegLib.diffusion import gaussian
 from MultiRaterSegLib.errors import RecipeError, UnsupportedRequest
 from MultiRaterSegLib.methods.ambiguous_text_diff import AmbiguousTextDiff, Config, LatentTerm
-from MultiRaterSegLib.networks.text_denoiser import NoText, TextDiffusionUNet, TextFeatureDenoiser
+from MultiRaterSegLib.networks.text_denoiser import NoText, TextAttention, TextDiffusionUNet, TextFeatureDenoiser
 from MultiRaterSegLib.noise import Noise
 from MultiRaterSegLib.predictor import VolumePredictor
+from MultiRaterSegLib.text import training_prompts
 from MultiRaterSegLib.text.lidc_terms import statement
 from Training.data.lidc_slices import EXPERTS
 from Training.recipe import load_recipe
@@ -182,6 +183,20 @@ def test_text_is_attended_to_at_three_resolutions_in_both_directions():
         assert [bool(list(block.parameters())) for block in reading] == [False, True, True, True]
 
 
+def test_text_attention_is_the_usual_one_multiplied_out_in_another_order():
+    torch.manual_seed(0)
+    layer = TextAttention(16, token_dim=12, heads=4)
+    x, tokens = torch.randn(2, 16, 5, 3), torch.randn(2, 7, 12)
+    usual = torch.nn.MultiheadAttention(16, 4, batch_first=True)
+    with torch.no_grad():
+        usual.in_proj_weight.copy_(torch.cat([layer.query.weight[:, :, 0, 0], torch.eye(16), torch.eye(16)]))
+        usual.out_proj.weight.copy_(layer.out.weight[:, :, 0, 0])
+        usual.out_proj.bias.copy_(layer.out.bias)
+        places = layer.normalize(x).flatten(2).transpose(1, 2)
+        found = usual(places, *layer.key_value(tokens).chunk(2, -1))[0]
+        torch.testing.assert_close(layer(x, tokens), x + found.transpose(1, 2).view_as(x))
+
+
 def test_without_text_the_image_takes_its_place_and_there_are_no_styles():
     for config in (TINY_CONFIG[NAME], AS_PUBLISHED):
         method = method_with(**{**config, "text": False})
@@ -215,6 +230,27 @@ def test_training_masks_belong_to_their_texts():
                     assert torch.equal(mask, batch.expert_mask(EXPERTS[rank].name)[i])
     silent = method_with(**{**only, "neutral_share": 1.0})
     assert silent._draw_reader(batch)[1] == [(), (), ()]
+
+
+def test_opposites_are_the_same_in_all_but_a_sentence_and_what_it_asks_for():
+    method, batch, seen = method_with(draws=4, opposites=1, denoising_loss="mse"), spoken_batch(), []
+    (less, said, _), (more, opposite, _) = method._draw_opposites(batch)
+    assert not torch.equal(less, more)
+    assert [text[:-1] for text in said] == [text[:-1] for text in opposite]
+    slots = {prompt.text: prompt.slots for prompt in training_prompts()}
+    changed = [name for name, value in vars(slots[said[0][-1]]).items() if value != vars(slots[opposite[0][-1]])[name]]
+    assert changed in (["spiculation"], ["halo"])
+    method.denoiser.register_forward_pre_hook(lambda _net, inputs: seen.append(inputs))
+    torch.manual_seed(0)
+    method.loss(batch)
+    noisy, t, _, tokens = (x.unflatten(0, (4, 3)) if torch.is_tensor(x) else x for x in seen[0])
+    assert torch.equal(t[2], t[3])
+    assert not torch.equal(t[0], t[1])
+    assert not torch.equal(tokens[2], tokens[3])
+    moved = (noisy[2] - noisy[3]).abs() > 1e-6
+    assert 0 < moved.float().mean() < 0.2  # where the masks differ and nowhere else: the noise is the same
+    with pytest.raises(RecipeError, match="two of draws"):
+        method_with(draws=3, opposites=2)
 
 
 def test_the_latent_term_keeps_z_informative_and_its_kl_reaches_the_prediction():

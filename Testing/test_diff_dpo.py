@@ -344,11 +344,16 @@ def test_from_reference_to_pairs_to_an_aligned_model(tmp_path, reference, alignm
     model = type(recipe.model)(**TINY_CONFIG[reference])
     recipe = replace(recipe, model=model, stage=dict.fromkeys(recipe.stage, few))
     trained = train(recipe, tmp_path / "reference", start=undecided)
-    pairs = tmp_path / "pairs.npz"
+    pairs = tmp_path / "pairs"
     command = [sys.executable, str(PROJECT / "Training/preferences.py"), str(trained), "--root", str(data)]
-    made = subprocess.run([*command, "--every", "1", "--out", str(pairs)], capture_output=True, text=True, check=False)
+    made = subprocess.run(
+        [*command, "--every", "1", "--strategy", "mean_dice", "stochastic_run", "--out", str(pairs)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert made.returncode == 0, made.stderr
-    recipe = load_recipe(f"{alignment}_compact", [*tiny, f"data.preferences={pairs}"])
+    recipe = load_recipe(f"{alignment}_compact", [*tiny, f"data.preferences={pairs / 'stochastic_run.npz'}"])
     recipe = replace(
         recipe, model=Config(reference, TINY_CONFIG[reference]), stage={"align": replace(few, learning_rate=0.1)}
     )

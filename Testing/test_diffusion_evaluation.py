@@ -12,9 +12,10 @@ from tiny_model import save_tiny_model, tiny_method
 
 from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.noise import Noise
-from Training.control import at_matched_area, change, large_enough
+from MultiRaterSegLib.style_targets import roughness
+from Training.control import CONTRADICTIONS, _finer, at_matched_area, change, large_enough
 from Training.data.lidc_slices import LidcSlices
-from Training.diffusion_settings import Setting, adjusted, one_per_patient, score_samples
+from Training.diffusion_settings import Setting, adjusted, score_samples
 from Training.evaluate_control import main as evaluate_control
 from Training.evaluate_diffusion import main as evaluate_diffusion
 from Training.slice_predictions import draw_lesion
@@ -25,10 +26,10 @@ def data(tmp_path) -> Path:
     return write_phantom(tmp_path / "data", patients=3, slices=2) / "fold0.npz"
 
 
-def disc(radius: float, wobble: float = 0.0, size: int = 96) -> torch.Tensor:
+def disc(radius: float, wobble: float = 0.0, size: int = 96, turn: float = 0.0) -> torch.Tensor:
     """A soft disc whose radius goes up and down twelve times."""
     yy, xx = np.mgrid[:size, :size] - (size - 1) / 2
-    edge = radius * (1 + wobble * np.cos(12 * np.arctan2(yy, xx)))
+    edge = radius * (1 + wobble * np.cos(12 * (np.arctan2(yy, xx) - turn)))
     return torch.from_numpy(1 / (1 + np.exp(np.hypot(yy, xx) - edge))).float()
 
 
@@ -45,14 +46,6 @@ def test_empty_masks_are_opinions_in_every_figure():
     assert full["dice_mean"] == 0.5
 
 
-def test_one_slice_of_each_patient_is_drawn_by_the_seed(data):
-    slices = LidcSlices.load([data])
-    rows = one_per_patient(slices, np.arange(len(slices)), 0)
-    assert sorted(slices.patient[rows]) == sorted(set(slices.patient))
-    assert np.array_equal(rows, one_per_patient(slices, np.arange(len(slices)), 0))
-    assert any(not np.array_equal(rows, one_per_patient(slices, np.arange(len(slices)), s)) for s in range(1, 9))
-
-
 def test_a_setting_changes_a_copy_and_refuses_what_a_method_does_not_have():
     method = tiny_method("ambiguous_text_diff")
     quick = adjusted(method, Setting(sampler="ddpm", steps=2))
@@ -62,6 +55,8 @@ def test_a_setting_changes_a_copy_and_refuses_what_a_method_does_not_have():
     assert (aligned.policy.config.sampling_steps, aligned.preference) == (2, 0.5)
     with pytest.raises(DataError, match="preference"):
         adjusted(method, Setting(preference=0.5))
+    with pytest.raises(DataError, match="text"):
+        adjusted(tiny_method("diffoseg"), Setting(text="median"))
     with pytest.raises(DataError, match="steps"):
         adjusted(tiny_method("prosona"), Setting(steps=2))
 
@@ -78,28 +73,56 @@ def test_each_sample_keeps_its_own_style_however_many_are_drawn_at_once():
 
 def test_the_grid_of_settings_is_scored_with_intervals_and_differences(tmp_path, data, capsys):
     model = save_tiny_model(tmp_path / "m.safetensors", "ambiguous_text_diff")
+    deaf = save_tiny_model(tmp_path / "deaf.safetensors", "diffoseg")
     options = ["--data", str(data), "--text", "neutral", "median", "readers", "--steps", "2", "--samples", "1", "4"]
-    assert evaluate_diffusion([f"tiny={model}", *options, "--out", str(tmp_path / "out")]) == 0
+    assert evaluate_diffusion([f"tiny={model}", f"no text={deaf}", *options, "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out/table.md").read_text()
-    assert text.count("tiny, ") == 6 + 5
+    assert text.count("tiny, ") == 6 + 5 + 3  # figures, differences to the first, seconds
+    assert text.count("no text, ") == 2 + 2 + 1  # a model without text is drawn once
     assert "median text, 2, 4 samples" in text
     with np.load(tmp_path / "out/per_slice.npz") as kept:
         assert kept["tiny, neutral text, 2, 4 samples/ci"].shape == (3,)
+        moved = np.mean(kept["no text, 2, 4 samples/ci"] - kept["tiny, neutral text, 2, 1 samples/ci"])
+    assert any(line.startswith("| no text, 2, 4 samples") and f"{moved:+.4f}" in line for line in text.splitlines())
     capsys.readouterr()
     assert evaluate_diffusion([str(model), *options, "--preference", "1", "--out", str(tmp_path / "out")]) == 2
     assert "preference" in capsys.readouterr().err
 
 
 def test_roughness_is_compared_at_the_same_area_and_area_by_itself():
-    smooth, rough, large = disc(20), disc(20, 0.15), disc(30)
-    assert change("roughness", smooth, rough) > 0.1
-    assert change("roughness at matched area", smooth, rough) > 0.1
-    assert change("area", smooth, large) == pytest.approx(2 * np.log(1.5), rel=0.05)
-    assert abs(change("roughness at matched area", smooth, large)) < 0.05
-    first, second = at_matched_area(smooth, large)
+    smooth, rough, large = disc(20)[None], disc(20, 0.15)[None], disc(30)[None]
+    matched, plain, area = (CONTRADICTIONS[name] for name in ("roughness at matched area", "roughness", "area"))
+    assert change(plain, smooth, rough) > 0.1
+    assert change(matched, smooth, rough) > 0.1
+    assert change(area, smooth, large) == pytest.approx(2 * np.log(1.5), rel=0.05)
+    assert abs(change(matched, smooth, large)) < 0.05
+    first, second = at_matched_area(smooth[0], large[0])
     assert first.sum() == second.sum()
-    assert (second & (large > 0.9)).sum() == second.sum()
-    assert torch.isnan(change("area", smooth, torch.zeros(96, 96)))
+    assert (second & (large[0] > 0.9)).sum() == second.sum()
+    assert np.isnan(change(area, smooth, torch.zeros(1, 96, 96)))
+
+
+def test_samples_that_are_rough_in_different_places_are_rough_each_but_not_in_their_mean():
+    smooth = disc(20).expand(8, -1, -1)
+    turned = torch.stack([disc(20, 0.15, turn=k * np.pi / 48) for k in range(8)])  # half a period in all
+    matched = CONTRADICTIONS["roughness at matched area"]
+    each = CONTRADICTIONS["roughness at matched area, each sample"]
+    alone = change(matched, smooth[:1], turned[:1])
+    assert change(each, smooth, turned) == pytest.approx(alone, rel=0.1)
+    assert change(matched, smooth, turned) < 0.3 * alone
+    empty = torch.cat([torch.zeros(1, 96, 96), turned[1:]])
+    assert change(each, smooth, empty) == pytest.approx(alone, rel=0.1)  # a sample without a contour is left out
+
+
+@pytest.mark.parametrize("wobble", [0.0, 0.08, 0.15])
+def test_roughness_is_that_of_the_outline_as_a_polygon(wobble):
+    angle = np.linspace(0, 2 * np.pi, 20000)
+    edge = 20 * (1 + wobble * np.cos(12 * angle))
+    x, y = edge * np.cos(angle), edge * np.sin(angle)
+    perimeter = np.hypot(np.diff(x), np.diff(y)).sum()
+    area = abs(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) / 2
+    measured = float(roughness(_finer(disc(20, wobble)[None])[0] > 0.5))
+    assert measured == pytest.approx(perimeter**2 / (4 * np.pi * area), rel=0.04)
 
 
 def test_control_is_measured_and_shown(tmp_path, data):
@@ -112,6 +135,6 @@ def test_control_is_measured_and_shown(tmp_path, data):
     options = ["--data", str(data), "--samples", "2", "--pictures", "1", "--out", str(tmp_path / "out")]
     assert evaluate_control([str(model), *options, "--guidance", "2"]) == 0
     assert "marked spiculation" in (tmp_path / "out/control.md").read_text()
-    assert (tmp_path / "out/control.png").stat().st_size > 5000
+    assert all((tmp_path / f"out/{name}.png").stat().st_size > 5000 for name in ("roughness", "area"))
     deaf = save_tiny_model(tmp_path / "deaf.safetensors", "prob_unet")
     assert evaluate_control([str(deaf), *options]) == 2

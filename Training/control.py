@@ -1,7 +1,9 @@
 """Contradicting sentences on the same image: does the contour do what the words say, at matched area where shape is meant?"""
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,14 +17,28 @@ from MultiRaterSegLib.style_targets import roughness
 
 from .bootstrap import mean_estimate
 from .data.slices import Slices
-from .slice_predictions import draw_lesion, frame_image, native_grid, to_native
+from .slice_predictions import draw_lesion, frame_image, native_grid
 
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Two sentences and what of the contour they should move. matched_area: both contours are cut to the same area.
+    each_sample: measured on every sample by itself (the mean of their log ratios), not on the contour of their mean."""
+
+    less: str
+    more: str
+    measured: Literal["roughness", "area"]
+    matched_area: bool = False
+    each_sample: bool = False
+
+
+SHAPE = ("smooth and round", "marked spiculation")
 CONTRADICTIONS = {
-    "roughness at matched area": ("smooth and round", "marked spiculation"),
-    "roughness": ("smooth and round", "marked spiculation"),
-    "area": ("tight", "generous"),
+    "roughness at matched area": Contradiction(*SHAPE, "roughness", matched_area=True),
+    "roughness at matched area, each sample": Contradiction(*SHAPE, "roughness", matched_area=True, each_sample=True),
+    "roughness": Contradiction(*SHAPE, "roughness"),
+    "area": Contradiction("tight", "generous", "area"),
 }
-"""{what is measured: (sentence that asks for less, for more)}."""
 
 LEAST_UNION_PX = 100
 FINER = 4
@@ -48,18 +64,18 @@ def measure_control(
     A case is a slice on which both sentences give a contour; the intervals are over patients.
     """
     moved = {name: [] for name in CONTRADICTIONS}
+    sentences = list(dict.fromkeys(said for pair in CONTRADICTIONS.values() for said in (pair.less, pair.more)))
     for row in progress(rows):
-        maps = {sentence: draw(checkpoint, slices, int(row), sentence, samples).mean(0) for sentence in _sentences()}
+        drawn = {said: _finer(maps) for said, maps in draw(checkpoint, slices, int(row), sentences, samples).items()}
         for name, pair in CONTRADICTIONS.items():
-            less, more = (_finer(maps[sentence]) for sentence in pair)
-            moved[name].append(float(change(name, less, more)))
+            moved[name].append(change(pair, drawn[pair.less], drawn[pair.more]))
     found = {}
     for name, values in moved.items():
         changes = np.array(values)
         right = np.where(np.isfinite(changes), (changes > 0).astype(float), np.nan)
         found[name] = {
-            "less": CONTRADICTIONS[name][0],
-            "more": CONTRADICTIONS[name][1],
+            "less": CONTRADICTIONS[name].less,
+            "more": CONTRADICTIONS[name].more,
             "cases": int(np.isfinite(changes).sum()),
             "right": tuple(mean_estimate(right, slices.patient[rows])),
             "change": float(np.nanmedian(changes)) if np.isfinite(changes).any() else float("nan"),
@@ -67,13 +83,21 @@ def measure_control(
     return found
 
 
-def change(measured: str, less: Tensor, more: Tensor) -> Tensor:
-    """Log ratio of what is measured on two probability maps [H, W]; NaN where one of them has no contour."""
-    masks = (at_matched_area if measured == "roughness at matched area" else _cut)(less, more)
+def change(pair: Contradiction, less: Tensor, more: Tensor) -> float:
+    """Log ratio of what is measured on the samples [S, H, W] of two sentences; NaN where one of them has no contour."""
+    if not pair.each_sample:
+        return _change(pair, less.mean(0), more.mean(0))
+    changes = np.array([_change(pair, *maps) for maps in zip(less, more)])
+    return float(np.nanmean(changes)) if np.isfinite(changes).any() else float("nan")
+
+
+def _change(pair: Contradiction, less: Tensor, more: Tensor) -> float:
+    """Of two maps [H, W]."""
+    masks = at_matched_area(less, more) if pair.matched_area else (less > 0.5, more > 0.5)
     if not all(bool(mask.any()) for mask in masks):
-        return torch.tensor(float("nan"))
-    values = [mask.sum() if measured == "area" else roughness(mask) for mask in masks]
-    return torch.log(values[1] / values[0])
+        return float("nan")
+    first, second = (float(mask.sum() if pair.measured == "area" else roughness(mask)) for mask in masks)
+    return math.log(second / first)
 
 
 def at_matched_area(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,58 +116,17 @@ def _most_likely(probability: Tensor, area: int) -> Tensor:
     return mask.view_as(probability)
 
 
-def _cut(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    return first > 0.5, second > 0.5
-
-
-def draw(checkpoint: Checkpoint, slices: Slices, row: int, sentence: str, samples: int) -> Tensor:
-    """Probabilities [S, size, size] in the frame, the same noise for every sentence."""
+def draw(checkpoint: Checkpoint, slices: Slices, row: int, sentences: Sequence[str], samples: int) -> dict[str, Tensor]:
+    """{sentence: probabilities [S, size, size] in the frame}, the same noise for every one."""
     method = checkpoint.method
-    grid = native_grid(slices, row)
-    image = frame_image(slices.planes([row])[0], grid, checkpoint.frame)[None]
+    image = frame_image(slices.planes([row])[0], native_grid(slices, row), checkpoint.frame)[None]
     encoded = method.encode(image.to(next(method.parameters()).device))
-    style = method.prompt_style(encoded, sentence)
-    return draw_lesion(method, encoded, Noise(0, samples=samples, images=[row]), style)[:, 0].cpu()
+    noise = Noise(0, samples=samples, images=[row])
+    return {
+        said: draw_lesion(method, encoded, noise, method.prompt_style(encoded, said))[:, 0].cpu() for said in sentences
+    }
 
 
-def _sentences() -> list[str]:
-    return list(dict.fromkeys(sentence for pair in CONTRADICTIONS.values() for sentence in pair))
-
-
-def _finer(probability: Tensor) -> Tensor:
-    return F.interpolate(probability[None, None], scale_factor=FINER, mode="bilinear", align_corners=False)[0, 0]
-
-
-@torch.inference_mode()
-def plot_control(
-    path: Path, checkpoint: Checkpoint, slices: Slices, rows: np.ndarray, pair: tuple[str, str], samples: int = 8
-) -> None:
-    """For each row the image with its readers' outlines, and `samples` contours for each of two contradicting sentences."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    lines = [(int(row), sentence) for row in rows for sentence in pair]
-    figure, axes = plt.subplots(
-        len(lines), 1 + samples, figsize=(1.3 * (1 + samples), 1.45 * len(lines)), squeeze=False, layout="constrained"
-    )
-    for panels, (row, sentence) in zip(axes, lines):
-        drawn = draw(checkpoint, slices, row, sentence, samples)
-        contours = to_native(drawn, checkpoint.frame, native_grid(slices, row))
-        for panel in panels:
-            panel.imshow(slices.planes([row])[0, 0], cmap="gray")
-            panel.set(xticks=[], yticks=[])
-        for mask in slices.masks([row])[0]:
-            _outline(panels[0], mask, "tab:orange")
-        for panel, probability in zip(panels[1:], contours):
-            _outline(panel, probability, "tab:cyan")
-        panels[0].set_ylabel(sentence, fontsize=7)
-    axes[0, 0].set_title("readers", fontsize=8)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
-
-
-def _outline(panel, probability: np.ndarray, colour: str) -> None:
-    if (probability > 0.5).any():
-        panel.contour(probability, [0.5], colors=[colour], linewidths=0.9)
+def _finer(maps: Tensor) -> Tensor:
+    """[S, h, w] -> [S, FINER h, FINER w]."""
+    return F.interpolate(maps[None], scale_factor=FINER, mode="bilinear", align_corners=False)[0]

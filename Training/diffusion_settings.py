@@ -21,9 +21,10 @@ FIGURES = ("ged_dice", "ci", "combined_sensitivity", "dice_max", "diversity_agre
 
 @dataclass(frozen=True)
 class Setting:
-    """text: a kind of `evaluation_texts`. None: as the model has it. preference: of an aligned model."""
+    """text: a kind of `evaluation_texts`; None of a model without text. Else None: as the model has it. preference: of an
+    aligned model."""
 
-    text: str = "neutral"
+    text: str | None = "neutral"
     sampler: str | None = None
     steps: int | None = None
     preference: float | None = None
@@ -33,34 +34,39 @@ class Setting:
         walk = " ".join(str(part) for part in (self.sampler, self.steps) if part is not None)
         knobs = [(name, getattr(self, name)) for name in ("preference", "guidance")]
         turned = [f"{name} {value:g}" for name, value in knobs if value is not None]
-        return ", ".join(part for part in (f"{self.text} text", walk, *turned) if part)
+        return ", ".join(part for part in (f"{self.text} text" if self.text else "", walk, *turned) if part)
+
+
+def reads_text(method: Method) -> bool:
+    """Whether the descriptions of `evaluation_texts` can be given to the method."""
+    return method.follows_prompts and hasattr(drawing(method), "text_style")
+
+
+def drawing(method: Method) -> Method:
+    """What draws: an aligned model draws by its policy's settings."""
+    return getattr(method, "policy", method)
 
 
 def adjusted(method: Method, setting: Setting) -> Method:
     """A copy of the method that draws so. Raises DataError for a setting that it does not have."""
     method = copy.deepcopy(method)
-    drawing = getattr(method, "policy", method)  # an aligned model draws by its policy's settings
+    drawn_by = drawing(method)
     wanted = {name: getattr(setting, name) for name in ("sampler", "guidance") if getattr(setting, name) is not None}
-    missing = [name for name in wanted if not hasattr(drawing.config, name)]
-    missing += [] if setting.steps is None or drawing.steps is not None else ["steps"]
+    missing = [name for name in wanted if not hasattr(drawn_by.config, name)]
+    missing += ["steps"] if setting.steps is not None and method.steps is None else []
     if setting.preference is not None and not hasattr(method, "preference"):
         missing.append("preference")
-    if setting.text != "neutral" and not hasattr(method, "text_style"):
+    if setting.text not in (None, "neutral") and not reads_text(method):
         missing.append("text")
     if missing:
         raise DataError(f"{method.title} has no {', '.join(missing)} that could be set.")
-    drawing.config = replace(drawing.config, **wanted) if wanted else drawing.config
+    if wanted:
+        drawn_by.config = replace(drawn_by.config, **wanted)
     if setting.steps is not None:
-        drawing.use_steps(setting.steps)
+        method.use_steps(setting.steps)
     if setting.preference is not None:
         method.preference = setting.preference
     return method
-
-
-def one_per_patient(slices: Slices, rows: np.ndarray, seed: int) -> np.ndarray:
-    """Of each patient one of the rows, drawn by the seed; the order is the patients'."""
-    rng = np.random.default_rng([seed, 0x0E])
-    return np.array([rng.choice(rows[slices.patient[rows] == p]) for p in np.unique(slices.patient[rows])])
 
 
 def score_setting(
@@ -76,9 +82,9 @@ def score_setting(
     method, count = adjusted(checkpoint.method, setting), max(sizes)
 
     def style_of(chosen: Sequence[int]):
-        return method.text_style(evaluation_texts(slices, chosen, setting.text, count, seed))
+        return drawing(method).text_style(evaluation_texts(slices, chosen, setting.text, count, seed))
 
-    asked = None if setting.text == "neutral" else style_of
+    asked = None if setting.text in (None, "neutral") else style_of
     sampling = Sampling(count, (seed,), expert_samples=0)
     drawn = predict_slices(method, checkpoint.frame, slices, rows, sampling, style_of=asked)
     scored = [score_samples(p.samples[0], readers_who_saw(slices, p.row), sizes) for p in progress(drawn)]

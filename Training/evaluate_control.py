@@ -4,8 +4,11 @@
     python Training/evaluate_control.py ambiguous_text_diff_compact --data fold2.npz --every 4 --pictures 3
 
 On every slice whose readers' union is at least 100 pixels: "marked spiculation" against "smooth and round" (roughness of
-the boundary, also at matched area), "generous" against "tight" (area); the contour is that of the samples' mean, and the
-same noise is drawn for both. Writes control.json, control.md and control.png (eight samples for each of two sentences).
+the boundary at matched area, of the samples' mean and of each sample; and as it is), "generous" against "tight" (area of
+the mean). The same noise is drawn for all sentences. At matched area: the larger contour is cut at a higher probability.
+Writes control.json, control.md, and roughness.png and area.png (eight samples for each of two sentences).
+
+Time: slices x 4 sentences x samples x steps x one evaluation of the denoiser (guidance: two).
 """
 
 import argparse
@@ -18,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from MultiRaterSegLib.errors import DataError, MultiRaterSegError, UnsupportedRequest
+from Training.evaluation_options import REMINDER, TEST_FOLD
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,9 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=1, help="use every n-th of these slices")
     parser.add_argument("--samples", type=int, default=8, help="samples averaged for a contour, and shown")
     parser.add_argument("--guidance", type=float, help="of a diffusion model's text (default: the model's own)")
-    parser.add_argument("--pictures", type=int, default=2, help="slices in control.png")
+    parser.add_argument("--pictures", type=int, default=2, help="slices in each picture")
     parser.add_argument("--out", type=Path, default=Path("runs/control"))
     options = parser.parse_args(arguments)
+    if any(path.name == f"fold{TEST_FOLD}.npz" for path in options.data or ()):
+        print(REMINDER)
     try:
         print(run(options))
     except MultiRaterSegError as error:
@@ -47,7 +53,8 @@ def run(options: argparse.Namespace) -> str:
 
     from MultiRaterSegLib.checkpoint import load_checkpoint
     from MultiRaterSegLib.predictor import choose_device
-    from Training.control import CONTRADICTIONS, large_enough, measure_control, plot_control
+    from Training.control import CONTRADICTIONS, large_enough, measure_control
+    from Training.control_plot import plot_control
     from Training.data.lidc_slices import LidcSlices
     from Training.diffusion_settings import Setting, adjusted
     from Training.evaluation_run import validation_slices
@@ -72,7 +79,9 @@ def run(options: argparse.Namespace) -> str:
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "control.json").write_text(json.dumps(found, indent=2))
     shown = rows[:: max(1, len(rows) // max(1, options.pictures))][: options.pictures]
-    plot_control(options.out / "control.png", checkpoint, slices, shown, CONTRADICTIONS["roughness"], options.samples)
+    for name in ("roughness", "area"):
+        pair = CONTRADICTIONS[name]
+        plot_control(options.out / f"{name}.png", checkpoint, slices, shown, (pair.less, pair.more), options.samples)
     text = describe(found, checkpoint.name, len(rows))
     (options.out / "control.md").write_text(text)
     return text

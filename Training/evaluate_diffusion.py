@@ -5,14 +5,21 @@
     python Training/evaluate_diffusion.py runs/full --data fold2.npz --sampler ddpm --steps 1000
     python Training/evaluate_diffusion.py runs/full --data fold2.npz --steps 100 50 20 10 --samples 1 2 4 8 16 32
     python Training/evaluate_diffusion.py runs/aligned --data fold2.npz --preference 0 0.5 1
+    python Training/evaluate_diffusion.py reference=runs/full mean=runs/mean_dice best=runs/best_rater --data fold2.npz
 
 Scored as in AmbiguousTextDiff and TDG-DiffDPO: all slices, empty masks are opinions, GED with 1 - Dice. By default one
-slice a patient, drawn by a seed. Writes table.md and per_slice.npz into --out; differences are to the first row, paired.
+slice a patient, drawn by a seed. Every model meets the same slices and noise; differences are to the first row, paired. A
+model without text has one row whatever --text asks. The largest number of --samples is drawn once, smaller ones are its
+first. Writes table.md and per_slice.npz into --out, after every setting anew.
+
+Time: slices x samples x steps x one evaluation of the denoiser (guidance: two); the table says what a slice took.
 """
 
 import argparse
+import dataclasses
 import itertools
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -58,8 +65,8 @@ def run(options: argparse.Namespace) -> str:
     from MultiRaterSegLib.checkpoint import load_checkpoint
     from MultiRaterSegLib.predictor import choose_device
     from Training.data.lidc_slices import LidcSlices
-    from Training.diffusion_settings import Setting, one_per_patient, score_setting
-    from Training.evaluation_run import validation_slices
+    from Training.diffusion_settings import Setting, reads_text, score_setting
+    from Training.evaluation_run import one_per_patient, validation_slices
     from Training.recipe import load_recipe
 
     if options.validation_of:
@@ -68,26 +75,37 @@ def run(options: argparse.Namespace) -> str:
     else:
         slices, data = LidcSlices.load(options.data), ", ".join(path.name for path in options.data)
     rows = np.arange(len(slices))
-    rows = (rows if options.all_slices else one_per_patient(slices, rows, options.seed))[: options.limit]
+    rows = (rows if options.all_slices else one_per_patient(slices.patient, rows, options.seed))[: options.limit]
+    about = f"{data}, {len(rows)} slices, seed {options.seed}"
     settings = itertools.product(options.text, options.sampler, options.steps, options.preference, options.guidance)
     settings = [Setting(*values) for values in settings]
-    device, found = choose_device("auto"), {}
+    device, found, seconds = choose_device("auto"), {}, {}
     for named in options.models:
         name, _, path = named.rpartition("=")
         checkpoint = load_checkpoint(path, device)
-        for setting in settings:
-            label = f"{name or checkpoint.name}, {setting}"
+        texts = reads_text(checkpoint.method)
+        for setting in dict.fromkeys(s if texts else dataclasses.replace(s, text=None) for s in settings):
+            label = ", ".join(filter(None, (name or checkpoint.name, str(setting))))
 
             def progress(loop, label=label):
                 return track(loop, label, len(rows), transient=True)
 
+            began = time.process_time()
             scores = score_setting(checkpoint, slices, rows, setting, options.samples, options.seed, progress)
             found |= {f"{label}, {n} samples": figures for n, figures in scores.items()}
-    return write(options.out, found, slices.patient[rows], f"{data}, {len(rows)} slices, seed {options.seed}")
+            seconds[label] = (time.process_time() - began) / len(rows)
+            text = write(options.out, found, slices.patient[rows], about, seconds)
+    return text
 
 
-def write(out: Path, found: dict[str, dict[str, np.ndarray]], patient: np.ndarray, about: str) -> str:
-    """table.md and per_slice.npz; returns the table."""
+def write(
+    out: Path,
+    found: dict[str, dict[str, np.ndarray]],
+    patient: np.ndarray,
+    about: str,
+    seconds: dict[str, float],
+) -> str:
+    """table.md and per_slice.npz; returns the table. seconds: of the processor, a slice, by what was drawn."""
     from Training.bootstrap import mean_estimate, paired_difference
     from Training.diffusion_settings import FIGURES
     from Training.markdown_table import cell, table
@@ -100,6 +118,8 @@ def write(out: Path, found: dict[str, dict[str, np.ndarray]], patient: np.ndarra
             moved = (paired_difference(figures[name], first[name], patient) for name in FIGURES)
             differences.append((label, *(cell(estimate, signed=True) for estimate in moved)))
     lines = [*table("Figures", rows, about), *table("Paired differences to the first row", differences)]
+    costs = [("", "seconds"), *((label, f"{value:.2f}") for label, value in seconds.items())]
+    lines += table("Processor time a slice", costs)
     out.mkdir(parents=True, exist_ok=True)
     text = "\n".join(lines)
     (out / "table.md").write_text(text)

@@ -1,7 +1,7 @@
 """Pairs of masks for preference alignment: what a diffusion model draws, ordered by Dice with the readers.
 
     python Training/preferences.py runs/ambiguous_text_diff_compact --root ../shared/data/lidc_slices \\
-        --strategy mean_dice --out runs/pairs/mean_dice.npz
+        --strategy mean_dice best_rater stochastic_run --out runs/pairs
     python Training/train.py diff_dpo_compact --start-from runs/ambiguous_text_diff_compact/best.safetensors \\
         --set data.preferences=runs/pairs/mean_dice.npz
 
@@ -10,6 +10,8 @@ slice the best and the worst candidate make a pair; slices whose candidates are 
 
     mean_dice     the mean over readers: compromise              best_rater       the best reader: imitate one of them
     stochastic_run  best_rater over the candidates of two runs of other noise
+
+Each strategy asked for becomes OUT/STRATEGY.npz; they share their candidates, which is where the time goes.
 
 Two empty masks have Dice 1, so where readers drew nothing, an empty candidate is right for them.
 """
@@ -51,33 +53,45 @@ def choose(candidates: np.ndarray, masks: np.ndarray, strategy: Strategy) -> tup
 
 
 def make_pairs(
-    checkpoint, slices, rows: Sequence[int], strategy: Strategy, candidates: int = 4, seed: int = 0, progress=iter
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that have a pair [n], and the pairs bool [n, 2, H, W] in native pixels."""
+    checkpoint,
+    slices,
+    rows: Sequence[int],
+    strategies: Sequence[str],
+    candidates: int = 4,
+    seed: int = 0,
+    progress=iter,
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of each strategy the rows that have a pair [n], and the pairs bool [n, 2, H, W] in native pixels."""
     from Training.diffusion_settings import readers_who_saw
     from Training.slice_predictions import Sampling, predict_slices
 
-    sampling = Sampling(candidates, tuple(range(seed, seed + strategy.runs)), expert_samples=0)
-    found, pairs = [], []
+    runs = max(STRATEGIES[name].runs for name in strategies)
+    sampling = Sampling(candidates, tuple(range(seed, seed + runs)), expert_samples=0)
+    found = {name: ([], []) for name in strategies}
     for prediction in progress(predict_slices(checkpoint.method, checkpoint.frame, slices, rows, sampling)):
-        drawn = prediction.samples.reshape(-1, *prediction.samples.shape[2:])
-        chosen = choose(drawn, readers_who_saw(slices, prediction.row), strategy)
-        if chosen:
-            found.append(prediction.row)
-            pairs.append(drawn[list(chosen)])
+        masks, shape = readers_who_saw(slices, prediction.row), prediction.samples.shape[2:]
+        for name, (paired, pairs) in found.items():
+            drawn = prediction.samples[: STRATEGIES[name].runs].reshape(-1, *shape)
+            chosen = choose(drawn, masks, STRATEGIES[name])
+            if chosen:
+                paired.append(prediction.row)
+                pairs.append(drawn[list(chosen)])
     shape = slices.images.shape[-2:]
-    return np.array(found, int), np.array(pairs, bool).reshape(-1, 2, *shape)
+    return {
+        name: (np.array(paired, int), np.array(pairs, bool).reshape(-1, 2, *shape))
+        for name, (paired, pairs) in found.items()
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="the reference: a model by name, a .safetensors file or a run folder")
-    parser.add_argument("--strategy", choices=STRATEGIES, default="mean_dice")
+    parser.add_argument("--strategy", nargs="+", choices=STRATEGIES, default=["mean_dice"])
     parser.add_argument("--candidates", type=int, default=4, help="masks drawn for a slice (the paper: 4)")
     parser.add_argument("--every", type=int, default=4, help="only every n-th slice (the paper: a quarter of the data)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--root", required=True, help="where the data set lies that the model was trained on")
-    parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write into")
     options = parser.parse_args(arguments)
     try:
         print(run(options))
@@ -107,24 +121,26 @@ def run(options: argparse.Namespace) -> str:
     settings = dataclasses.replace(recipe.data, root=options.root)
     slices = load_data(settings).split_patients(settings.validation_share, recipe.seed)[0].slices
     rows = np.arange(0, len(slices), options.every)
-    strategy = STRATEGIES[options.strategy]
-    found, pairs = make_pairs(
+    made = make_pairs(
         checkpoint,
         slices,
         rows,
-        strategy,
+        options.strategy,
         options.candidates,
         options.seed,
         lambda loop: track(loop, "Drawing candidates", len(rows), transient=True),
     )
-    if not len(found):
-        raise DataError(
-            f"No pairs: on each of {len(rows)} slices all candidates are equally good. Give a model that was trained "
-            "longer, more --candidates, or more slices (a smaller --every)."
-        )
-    about = f"{options.strategy}, {options.candidates} candidates, seed {options.seed}, of {checkpoint.sha256}"
-    save_preferences(options.out, slice_keys(slices, found), pairs, about)
-    return f"{len(found)} pairs of {len(rows)} slices ({about}). Written to {options.out}"
+    lines = []
+    for name, (found, pairs) in made.items():
+        if not len(found):
+            raise DataError(
+                f"No pairs: on each of {len(rows)} slices all candidates are equally good. Give a model that was trained "
+                "longer, more --candidates, or more slices (a smaller --every)."
+            )
+        about = f"{name}, {options.candidates} candidates, seed {options.seed}, of {checkpoint.sha256}"
+        save_preferences(options.out / f"{name}.npz", slice_keys(slices, found), pairs, about)
+        lines.append(f"{name}: {len(found)} pairs of {len(rows)} slices, in {options.out / name}.npz")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

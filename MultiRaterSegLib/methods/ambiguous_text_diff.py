@@ -20,7 +20,8 @@ Ours, off in the paper recipe: `network` "on_features" (a U-Net sees the image o
 `prediction` x0 with cross-entropy (its least lies at the same posterior mean; few steps suffice), several `draws` of time,
 noise and reader an image, `guidance` beyond 1, and the shares of reader ranks and of sentences that ask for something,
 whose targets are made of readers' masks as in ProSona (style_targets): ratings alone say what a nodule is, hardly what an
-outline should do.
+outline should do. What "spiculated" adds is few pixels, which other readers, times and noise drown out; `opposites` are
+pairs of draws in which these are the same and only the sentence and what it asks for differ.
 """
 
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ from ..networks.latent import LatentDecoder, PosteriorNet
 from ..networks.text_denoiser import TextDiffusionUNet, TextFeatureDenoiser
 from ..noise import Noise
 from ..style_targets import described, rank_said, regions
-from ..text import TrainingPrompt, Understanding, training_prompts
+from ..text import TrainingPrompt, Understanding, opposites, training_prompts
 from ..text.tokens import TextTokens, sentences_of, understand_text
 
 Text = tuple[str, ...]
@@ -51,7 +52,8 @@ class Config(BackboneConfig):
     """The papers' numbers (appendix A of both); channel multiples are not printed, these are guided diffusion's.
 
     expert_share, prompt_share, neutral_share: of the training draws, what has a reader rank, a sentence that asks for
-    something, no text; the rest is a random reader with what that reader says of the nodule.
+    something, no text; the rest is a random reader with what that reader says of the nodule. These are shares of the draws
+    that are not among the pairs of `opposites`, of which each takes two of `draws`.
     """
 
     network: Literal["concatenated", "on_features"] = "concatenated"
@@ -73,6 +75,7 @@ class Config(BackboneConfig):
     latent_dim: int = 6
     latent_widths: tuple[int, ...] = (32, 64, 128, 192)
     draws: int = 1
+    opposites: int = 0
     neutral_share: float = 0.1
     expert_share: float = 0.1
     prompt_share: float = 0.0
@@ -106,6 +109,8 @@ class AmbiguousTextDiff(Method):
             raise RecipeError(
                 f"denoising_loss = 'cross_entropy' is of masks; prediction is '{c.prediction}', give 'x0'."
             )
+        if 2 * c.opposites > c.draws or (c.opposites and not c.text):
+            raise RecipeError(f"opposites = {c.opposites}: each takes two of draws = {c.draws}, and needs text.")
         self.config, self.channels, self.labels = config, channels, tuple(labels)
         self.experts, self.follows_prompts = tuple(experts) if c.text else (), c.text
         self.backbone = make_backbone(c, channels) if c.network == "on_features" else None
@@ -162,7 +167,7 @@ class AmbiguousTextDiff(Method):
         samples, batch = len(noise.samples), len(encoded.features[0])
         tokens = self._tokens(encoded, style, samples)
         silent = self._tokens(encoded, None, samples) if style is not None and c.guidance != 1 else None
-        prepared = [x.repeat(samples, 1, 1, 1) for x in denoiser.prepare(encoded.features)]
+        prepared = [torch.cat([x] * samples) for x in denoiser.prepare(encoded.features)]
 
         def draw(stream: str) -> Tensor:
             drawn = noise.normal(stream, batch, (1, *encoded.size)).to(tokens)
@@ -210,7 +215,9 @@ class AmbiguousTextDiff(Method):
         encoded = self.encode(batch.image)
         masks, tokens = self._draw_readers(batch, encoded)
         t, noise = self.draw_noising(masks)
-        prepared = [x.repeat(c.draws, 1, 1, 1) for x in self.denoiser.prepare(encoded.features)]
+        pairs = c.opposites * len(batch.image)  # the last ones; the second of each sees what the first sees
+        t[len(t) - pairs :], noise[len(t) - pairs :] = (x[len(t) - 2 * pairs : len(t) - pairs] for x in (t, noise))
+        prepared = [torch.cat([x] * c.draws) for x in self.denoiser.prepare(encoded.features)]
         clean, a = gaussian.encode_mask(masks), self.schedule[t].view(-1, 1, 1, 1)
         noisy = gaussian.diffuse(clean, noise, a)
         output = self.denoiser(noisy, t, prepared, tokens)
@@ -268,7 +275,9 @@ class AmbiguousTextDiff(Method):
 
     def _draw_readers(self, batch: Batch, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """Masks [draws * B, 1, H, W] and tokens [draws * B, K, D]."""
-        drawn = [self._draw_reader(batch) for _ in range(self.config.draws)]
+        drawn = [self._draw_reader(batch) for _ in range(self.config.draws - 2 * self.config.opposites)]
+        pairs = [self._draw_opposites(batch) for _ in range(self.config.opposites)]
+        drawn += [less for less, _ in pairs] + [more for _, more in pairs]
         masks = torch.cat([mask for mask, _, _ in drawn])[:, None]
         if encoded.tokens is not None:
             return masks, encoded.tokens.repeat(self.config.draws, 1, 1)
@@ -291,8 +300,7 @@ class AmbiguousTextDiff(Method):
             for i in (kinds < c.expert_share).nonzero().flatten().tolist():
                 masks[i], texts[i], ranks[i] = batch.masks[i, meant[i]], self._said(batch, i, int(meant[i]), 0.5), rank
         if self.config.text and c.prompt_share:
-            prompt = self._prompts[int(torch.randint(len(self._prompts), ()))]
-            asked, meant = self._asked(batch, prompt)
+            asked, meant = self._asked(batch, prompt := _pick(self._prompts), *self._somebody(batch))
             for i in (
                 ((kinds >= c.expert_share) & (kinds < c.expert_share + c.prompt_share)).nonzero().flatten().tolist()
             ):
@@ -311,21 +319,44 @@ class AmbiguousTextDiff(Method):
         kept = torch.randperm(len(said))[: int(torch.randint(len(said) + 1, ()))]
         return tuple(said[k] for k in kept.sort().values.tolist())
 
-    def _asked(self, batch: Batch, prompt: TrainingPrompt) -> tuple[Tensor, Tensor]:
-        """The mask that a sentence asks for, [B, H, W], and the reader it is made of: the rank that the sentence names,
-        else one drawn among those who outlined something. A weak word is followed or not, with that chance."""
-        rank = rank_said(prompt.slots, self.experts)
+    def _draw_opposites(self, batch: Batch) -> list[tuple[Tensor, list[Text], list[int]]]:
+        """As `_draw_reader`, twice: two sentences that differ in the sign of one word and in nothing else."""
+        less, more = _pick(self._opposites)
+        reader, level = self._somebody(batch)
+        said = [self._said(batch, i, int(r), 0.5) for i, r in enumerate(reader)]
+        drawn = []
+        for prompt in (self._prompts[_pick(less)], self._prompts[_pick(more)]):
+            mask, _ = self._asked(batch, prompt, reader, level)
+            drawn.append((mask, [(*text, prompt.text) for text in said], [-1] * len(said)))
+        return drawn
+
+    def _somebody(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """On each image a reader [B] who outlined something, and a number [B, 1, 1] in [0, 1)."""
         drew = batch.masks.amax((2, 3))
-        reader = torch.multinomial(drew + 1e-6, 1)[:, 0] if rank is None else batch.targets[rank.name]
+        return torch.multinomial(drew + 1e-6, 1)[:, 0], torch.rand(len(drew), 1, 1, device=drew.device)
+
+    def _asked(self, batch: Batch, prompt: TrainingPrompt, reader: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+        """The mask that a sentence asks for, [B, H, W], and the reader it is made of: the rank that the sentence names, else
+        the one given. A weak word is followed or not, as a level in [0, 1) decides."""
+        rank = rank_said(prompt.slots, self.experts)
+        reader = reader if rank is None else batch.targets[rank.name]
         mask = batch.masks[torch.arange(len(reader), device=reader.device), reader] > 0.5
         if not (prompt.slots.halo or prompt.slots.spiculation):
             return mask.float(), reader
         share = described(mask, prompt.slots, regions(batch.image[:, 0], batch.masks))
-        return (share > torch.rand(len(share), 1, 1, device=share.device)).float(), reader
+        return (share > level).float(), reader
 
     @cached_property
     def _prompts(self) -> list[TrainingPrompt]:
         return training_prompts()
+
+    @cached_property
+    def _opposites(self) -> list[tuple[list[int], list[int]]]:
+        return [pair for slot in ("spiculation", "halo") for pair in opposites(self._prompts, slot)]
+
+
+def _pick(choices: Sequence):
+    return choices[int(torch.randint(len(choices), ()))]
 
 
 class LatentTerm(nn.Module):

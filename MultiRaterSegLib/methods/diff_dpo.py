@@ -124,9 +124,6 @@ class DiffDPO(Method):
     def prompt_style(self, encoded: Any, prompt: str) -> Style:
         return self.policy.prompt_style(encoded, prompt)
 
-    def text_style(self, texts) -> Style:
-        return self.policy.text_style(texts)
-
     def understand(self, prompt: str) -> Any:
         return self.policy.understand(prompt)
 

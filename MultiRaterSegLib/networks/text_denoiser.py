@@ -106,16 +106,18 @@ class TextFeatureDenoiser(nn.Module):
         self.read_up = nn.ModuleList(TextAttention(w, token_dim) if w else Skip() for w in reading)
         self.leave = nn.Sequential(nn.GroupNorm(8, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], PATCH**2, 3, padding=1))
         start_small(self.leave[-1])
+        self.to(memory_format=torch.channels_last)
 
     def prepare(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The U-Net's features, finest first -> what is added at each level of the denoiser."""
         finest, *coarser = features
         seen = [look(level) for look, level in zip(self.look, coarser)]
-        return (seen[0] + self.look_closely(finest), *seen[1:])
+        seen[0] = seen[0] + self.look_closely(finest)
+        return tuple(level.contiguous(memory_format=torch.channels_last) for level in seen)
 
     def forward(self, noisy: Tensor, t: Tensor, prepared: Sequence[Tensor], tokens: Tensor) -> Tensor:
         time = self.time(t)
-        x = self.enter(F.pixel_unshuffle(noisy, PATCH))
+        x = self.enter(F.pixel_unshuffle(noisy, PATCH).contiguous(memory_format=torch.channels_last))
         skips = []
         for level, (block, read, seen) in enumerate(zip(self.down, self.read_down, prepared)):
             x = x if level == 0 else F.avg_pool2d(x, 2)
@@ -145,7 +147,11 @@ class TimedBlock(nn.Module):
 
 
 class TextAttention(nn.Module):
-    """Every place of a map [N, C, h, w] asks the text tokens [N, K, D] and adds what it finds."""
+    """Every place of a map [N, C, h, w] asks the text tokens [N, K, D] and adds what it finds.
+
+    Multi-head attention as ever, multiplied out in another order: there are few tokens and many places, so keys meet the
+    query's weights, and values those of the output, before any place does.
+    """
 
     def __init__(self, channels: int, token_dim: int, heads: int = 4):
         super().__init__()
@@ -156,14 +162,14 @@ class TextAttention(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
-        n, c, h, w = x.shape
-        query = self.query(self.normalize(x)).view(n, self.heads, -1, h * w).transpose(2, 3)
-        key, value = (
-            part.view(n, -1, self.heads, c // self.heads).transpose(1, 2)
-            for part in self.key_value(tokens).chunk(2, -1)
-        )
-        found = F.scaled_dot_product_attention(query, key, value)  # [N, heads, hw, C / heads]
-        return x + self.out(found.transpose(2, 3).reshape(n, c, h, w))
+        heads, size = self.heads, x.shape[1] // self.heads
+        key, value = self.key_value(tokens).unflatten(-1, (2, heads, size)).unbind(2)  # [N, K, heads, size]
+        asked = torch.einsum("nkhs,hsc->nhkc", key, self.query.weight.view(heads, size, -1)) / size**0.5
+        told = torch.einsum("nkhs,chs->nhkc", value, self.out.weight.view(-1, heads, size))
+        scores = asked.flatten(1, 2) @ self.normalize(x).flatten(2)  # [N, heads K, hw]
+        attention = scores.unflatten(1, (heads, -1)).softmax(2).flatten(1, 2)
+        found = attention.transpose(1, 2) @ told.flatten(1, 2) + self.out.bias  # [N, hw, C]
+        return x + found.transpose(1, 2).unflatten(2, x.shape[-2:])
 
 
 class Skip(nn.Module):

@@ -23,7 +23,8 @@ def with_preferences(data: TrainingData, path: Path) -> TrainingData:
     """The data with the file's pairs where it has one. Raises DataError when there is no such file, or it is of others."""
     if not path.is_file():
         raise DataError(
-            f"No preferences at '{path}'. Make them with: python Training/preferences.py MODEL --out {path}"
+            f"No preferences at '{path}'. Make them with: python Training/preferences.py MODEL --root DATA --out "
+            f"{path.parent} --strategy {path.stem}"
         )
     with np.load(path) as archive:
         if missing := [name for name in KEYS if name not in archive.files]:
