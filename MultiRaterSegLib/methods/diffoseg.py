@@ -17,7 +17,7 @@ Where paper and public code disagree, or leave something open, and what we chose
 * `loss`: "kl" is equation 5 for the step t -> t - 1. "cross_entropy" of p0 with the clean mask has the same optimum and lets
   every noise level count. Both are means over pixels (the public code sums them: the same but for scale).
 * `network`: "unet" is the papers' (no part of it depends on the image alone); "features" runs the library's U-Net once an image
-  and a small denoiser for each sample and step. Its U-Net is trained by stage I and fixed in stage II.
+  and a small denoiser for each sample and step. Its U-Net is trained by stage I (unless frozen) and fixed later.
 * Prompt block: one, after the bottleneck, as in the public code; a prompt grid of 8 (the code's 96 is resized to 8 by taking
   four values of 144); group norm, no dropout; it passes features unchanged at first, so that stage II starts as stage I
   does. The public code leaves the first layer of stage II random; we carry its channels over, the experts' start at zero.
