@@ -1,7 +1,8 @@
 """Models on disk: one safetensors file that explains itself.
 
 The header holds everything the weights need (method, config, frame, labels, experts) and everything a person may ask
-(data, recipe, seed, text encoder, figures). Nothing is unpickled.
+(data, recipe, seed, text encoder, figures). Nothing is unpickled. A file may leave tensors to another model's file, which
+holds the very same ones (`save_checkpoint`, `shares`): an aligned model is its reference and little more.
 """
 
 import dataclasses
@@ -14,11 +15,12 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from .errors import CheckpointError
 from .frame import Frame
 from .method import Expert, Method
-from .model_file import find_model, read_info, sha256_of
+from .model_file import find_model, read_info, sha256_of, shared_file
 
 FORMAT = "MultiRaterSeg 1"
 
@@ -34,8 +36,13 @@ class Checkpoint:
     sha256: str
 
 
-def save_checkpoint(path: Path, method: Method, frame: Frame, info: dict, half: bool = True) -> Path:
-    """Writes weights (float16 when `half`) and header; `info` adds provenance: modality, data, recipe, seed, figures."""
+def save_checkpoint(
+    path: Path, method: Method, frame: Frame, info: dict, half: bool = True, shares: str | Path | None = None
+) -> Path:
+    """Writes weights (float16 when `half`) and header; `info` adds provenance: modality, data, recipe, seed, figures.
+
+    shares: another model. Tensors equal to one of its own are left to its file, which is then needed to load this one.
+    """
     header = {
         "method": method.name,
         "config": dataclasses.asdict(method.config),
@@ -49,6 +56,11 @@ def save_checkpoint(path: Path, method: Method, frame: Frame, info: dict, half: 
     for name, value in method.state_dict().items():
         value = value.detach().cpu().contiguous()
         state[name] = value.half() if half and value.is_floating_point() else value
+    if shares is not None:
+        other = find_model(shares)
+        found = _equal_tensors(state, read_weights(other))
+        header["shared"] = {"model": other.stem, "sha256": sha256_of(other), "tensors": found}
+        state = {name: value for name, value in state.items() if name not in found}
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
@@ -81,12 +93,41 @@ def load_checkpoint(name_or_path: str | Path, device: str | torch.device = "cpu"
     kind, config = method_of(info, str(path))
     experts = tuple(Expert(**expert) for expert in info["experts"])
     method = kind(config, info["channels"], info["labels"], experts)
-    with safe_open(str(path), "pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    state = {name: value.float() if value.dtype == torch.float16 else value for name, value in state.items()}
     try:
-        method.load_state_dict(state)
+        method.load_state_dict(read_weights(path))
     except RuntimeError as error:
         raise CheckpointError(f"'{path}': its weights do not fit its own header: {error}") from error
     frame = TypeAdapter(Frame).validate_python(info["frame"])
     return Checkpoint(method.eval().to(device), frame, info, path.stem, sha256_of(path))
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a model's file, float16 as float32; those it leaves to another model's file are read there.
+
+    Raises CheckpointError when that file is missing or another one."""
+    with safe_open(str(path), "pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    state = {name: value.float() if value.dtype == torch.float16 else value for name, value in state.items()}
+    shared = read_info(path).get("shared")
+    if shared:
+        other = read_weights(shared_file(path, shared["model"], shared["sha256"]))
+        state |= {name: other[theirs] for name, theirs in shared["tensors"].items()}
+    return state
+
+
+def _equal_tensors(state: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, str]:
+    """Names in `state` -> names in `other` of tensors with the same values."""
+    by_shape: dict[tuple[int, ...], list[str]] = {}
+    for name, value in other.items():
+        by_shape.setdefault(tuple(value.shape), []).append(name)
+    found = {}
+    for name, value in state.items():
+        equal = (
+            theirs
+            for theirs in by_shape.get(tuple(value.shape), [])
+            if torch.equal(value.to(other[theirs]), other[theirs])
+        )
+        theirs = next(equal, None)
+        if theirs is not None:
+            found[name] = theirs
+    return found

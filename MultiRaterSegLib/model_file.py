@@ -37,6 +37,19 @@ def find_model(name_or_path: str | Path) -> Path:
     raise CheckpointError(f"No model '{name_or_path}'. Give a .safetensors file, or one of the installed: {known}.")
 
 
+def shared_file(path: Path, model: str, sha256: str) -> Path:
+    """The file of another model that `path` needs: beside it, else by name. Raises CheckpointError without that very file."""
+    beside = path.with_name(f"{model}.safetensors")
+    found = beside if beside.is_file() else model_files().get(model)
+    if found is None or sha256_of(found) != sha256:
+        what = "which is not installed" if found is None else f"but '{found}' is another version"
+        raise CheckpointError(
+            f"'{path}' holds only what differs from model '{model}', {what}. Put the {model}.safetensors that came with "
+            f"it (SHA-256 {sha256}) into the same folder."
+        )
+    return found
+
+
 def sha256_of(path: Path) -> str:
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

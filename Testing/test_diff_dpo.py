@@ -16,7 +16,7 @@ from test_diffoseg import changed
 from tiny_model import FRAME, TINY_CONFIG, save_tiny_model, tiny_batch
 
 from MultiRaterSegLib.checkpoint import load_checkpoint, save_checkpoint
-from MultiRaterSegLib.errors import DataError, RecipeError, UnsupportedRequest
+from MultiRaterSegLib.errors import CheckpointError, DataError, RecipeError, UnsupportedRequest
 from MultiRaterSegLib.method import Method
 from MultiRaterSegLib.methods import METHODS, diffoseg
 from MultiRaterSegLib.methods.diff_dpo import Config, DiffDPO
@@ -24,8 +24,8 @@ from MultiRaterSegLib.noise import Noise
 from Training.data.lidc_slices import EXPERTS, load_lidc_described
 from Training.data.preferred import save_preferences, with_preferences
 from Training.data.slices import slice_keys
+from Training.export_model import export
 from Training.fit import train
-from Training.prefer import prefer
 from Training.preferences import STRATEGIES, choose
 from Training.recipe import StageSettings, build, load_recipe
 from Training.start import start_from
@@ -197,20 +197,46 @@ def test_the_knob_goes_from_the_references_samples_to_the_aligned_ones(reference
         torch.testing.assert_close(value, middle)
 
 
-def test_the_knob_is_kept_with_the_model_and_can_be_turned_in_a_file(tmp_path):
-    method = aligned_a_little()
+def test_the_knobs_are_kept_with_the_model_and_can_be_turned_in_a_file(tmp_path):
+    method, out = aligned_a_little(), tmp_path / "reference.safetensors"
     path = save_checkpoint(tmp_path / "m.safetensors", method, FRAME, {"modality": "CT"}, half=False)
     assert load_checkpoint(path).method.preference == 1
-    turned = load_checkpoint(prefer(path, 0.0, tmp_path / "reference.safetensors"))
+    export(path, out, preference=0.0, steps=2, guidance=1.5)
+    turned = load_checkpoint(out)
     assert turned.info["modality"] == "CT"
+    assert (turned.method.preference, turned.method.steps) == (0.0, 2)
+    assert turned.method.policy.config.guidance == 1.5
+    method.use_steps(2)
     encoded, noise = method.encode(tiny_batch().image), Noise(0, samples=2)
     with torch.no_grad():
         reference = method.policy.sample(encoded, noise, denoiser=method.reference)
         torch.testing.assert_close(turned.method.sample(encoded, noise), reference, atol=0.02, rtol=0)  # float16
-    with pytest.raises(UnsupportedRequest, match="0 .* to 1"):
-        prefer(path, 1.5, tmp_path / "x.safetensors")
-    with pytest.raises(UnsupportedRequest, match="no reference"):
-        prefer(save_tiny_model(tmp_path / "p.safetensors", REFERENCE), 0.5, tmp_path / "x.safetensors")
+    with pytest.raises(DataError, match="0 .* to 1"):
+        export(path, tmp_path / "x.safetensors", preference=1.5)
+    with pytest.raises(DataError, match="preference"):
+        export(save_tiny_model(tmp_path / "p.safetensors", REFERENCE), tmp_path / "x.safetensors", preference=0.5)
+
+
+def test_an_aligned_model_can_leave_its_references_weights_to_the_references_file(tmp_path):
+    method = aligned_a_little()
+    reference = save_checkpoint(tmp_path / "reference.safetensors", unaligned().policy, FRAME, {})
+    whole = save_checkpoint(tmp_path / "whole.safetensors", method, FRAME, {"modality": "CT"})
+    little = tmp_path / "little.safetensors"
+    export(whole, little, share=reference)
+    assert little.stat().st_size < whole.stat().st_size / 2
+    expected, found = load_checkpoint(whole), load_checkpoint(little)
+    assert found.info["modality"] == "CT"
+    for name, value in expected.method.state_dict().items():
+        assert torch.equal(value, found.method.state_dict()[name]), name
+    method = DiffDPO(replace(method.config, preference=0.5), 1, LABELS, EXPERTS)
+    start_from(method, little)
+    assert torch.equal(method.reference.enter.weight, expected.method.reference.enter.weight)
+    save_checkpoint(reference, aligned_a_little().policy, FRAME, {})
+    with pytest.raises(CheckpointError, match=r"reference\.safetensors' is another version"):
+        load_checkpoint(little)
+    reference.unlink()
+    with pytest.raises(CheckpointError, match="not installed"):
+        load_checkpoint(little)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from MultiRaterSegLib.checkpoint import read_weights
 from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.method import Method
 
@@ -84,8 +85,11 @@ def _within(name: str) -> str:
 
 
 def _load(path: Path) -> dict[str, Tensor]:
+    """A model's file, or the weights alone that a stage leaves in its folder."""
     try:
-        return load_file(str(path))
+        with safe_open(str(path), "np") as file:
+            model = file.metadata()
+        return read_weights(path) if model else load_file(str(path))
     except (OSError, SafetensorError) as error:
         raise DataError(
             f"'{path}' cannot be what training starts from: {str(error).strip().splitlines()[0]} Give a file of weights "

@@ -21,7 +21,7 @@ What the paper leaves open, and what we chose:
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -73,12 +73,17 @@ class DiffDPO(Method):
         super().__init__()
         if not 0 <= config.preference <= 1:
             raise RecipeError(f"preference = {config.preference}: give 0 (the reference) to 1 (the aligned model).")
-        self.config, self.channels, self.labels = config, channels, tuple(labels)
+        self._recipe, self.channels, self.labels = config, channels, tuple(labels)
         kind, values = _aligned(config)
         self.policy = kind(values, channels, labels, experts)
         self.reference = copy.deepcopy(self.policy.denoiser)
         self.experts, self.follows_prompts = self.policy.experts, self.policy.follows_prompts
         self.preference = config.preference
+
+    @property
+    def config(self) -> Config:
+        """As made, with the steps, guidance and preference that it draws with now: what a file keeps."""
+        return replace(self._recipe, aligned=asdict(self.policy.config), preference=self.preference)
 
     def start_from(self, weights: dict[str, Tensor]) -> None:
         """The weights of the reference: both models start with them. A former alignment's weights go on as they are."""
@@ -148,7 +153,7 @@ class DiffDPO(Method):
         noising = self.policy.draw_noising(winner)
         difference = self._gain(encoded, winner, noising) - self._gain(encoded, loser, noising)  # equation 7
         return {
-            "loss": -F.logsigmoid(-self.config.beta * difference).mean(),
+            "loss": -F.logsigmoid(-self._recipe.beta * difference).mean(),
             "difference": difference.mean(),
             "right": (difference < 0).float().mean(),
         }

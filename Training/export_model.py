@@ -1,0 +1,67 @@
+"""A trained model as the file that is handed on: with other defaults for sampling, or without what another model's file holds.
+
+    python Training/export_model.py runs/ambiguous_text_diff_compact --steps 10 --out Resources/Models/NAME.safetensors
+    python Training/export_model.py runs/diff_dpo_compact --share ambiguous_text_diff_compact --out NAME.safetensors
+    python Training/export_model.py runs/diff_dpo_compact --preference 0.5 --out half.safetensors
+
+The weights stay as they are. --steps, --guidance and --preference are what the model draws with unless somebody asks for
+another number. --preference is the knob of an aligned model: 0 draws as its reference did, 1 as alignment left it; the file
+holds both ends, so it can be turned again (in Python: `method.preference = 0.5`). --share leaves out every tensor that the
+other model's file holds with the same values; both files must then lie in one folder, or the other be installed.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from MultiRaterSegLib.errors import DataError, MultiRaterSegError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="a model by name, a .safetensors file or a run folder")
+    parser.add_argument("--steps", type=int, help="network evaluations of a sample")
+    parser.add_argument(
+        "--guidance", type=float, help="how far text is followed beyond what was trained; 1: as trained"
+    )
+    parser.add_argument("--preference", type=float, help="of an aligned model, 0 to 1")
+    parser.add_argument("--share", metavar="MODEL", help="a model whose file holds the rest of the weights")
+    parser.add_argument("--out", type=Path, required=True, help="the .safetensors file to write")
+    options = parser.parse_args(arguments)
+    try:
+        written = export(options.model, options.out, options.steps, options.guidance, options.preference, options.share)
+    except MultiRaterSegError as error:
+        print(f"export_model.py: {error}", file=sys.stderr)
+        return 2
+    print(written)
+    return 0
+
+
+def export(
+    model: str | Path,
+    out: Path,
+    steps: int | None = None,
+    guidance: float | None = None,
+    preference: float | None = None,
+    share: str | Path | None = None,
+) -> str:
+    """Writes the file; returns what to say of it. Raises DataError or UnsupportedRequest for what the model does not have."""
+    from MultiRaterSegLib.checkpoint import load_checkpoint, save_checkpoint, sha256_of
+    from Training.diffusion_settings import Setting, adjusted
+
+    checkpoint = load_checkpoint(model)
+    if preference is not None and not 0 <= preference <= 1:
+        raise DataError(f"The preference is {preference}. Give 0 (the reference) to 1 (the aligned model).")
+    method = adjusted(checkpoint.method, Setting(steps=steps, guidance=guidance, preference=preference))
+    kept = ("config", "method", "shared")
+    about = {name: value for name, value in checkpoint.info.items() if name not in kept}
+    save_checkpoint(out, method, checkpoint.frame, about, shares=share)
+    parameters = sum(parameter.numel() for parameter in method.parameters()) / 1e6
+    size = Path(out).stat().st_size / 1e6
+    return f"{out}: {parameters:.1f} million parameters, {size:.1f} MB, SHA-256 {sha256_of(out)}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
