@@ -9,6 +9,7 @@ from tiny_model import TINY_CONFIG, save_tiny_model, share_of_loss_left, tiny_ba
 
 from MultiRaterSegLib.diffusion import gaussian
 from MultiRaterSegLib.errors import RecipeError, UnsupportedRequest
+from MultiRaterSegLib.methods import ambiguous_text_diff
 from MultiRaterSegLib.methods.ambiguous_text_diff import AmbiguousTextDiff, Config, LatentTerm
 from MultiRaterSegLib.networks.text_denoiser import NoText, TextAttention, TextDiffusionUNet, TextFeatureDenoiser
 from MultiRaterSegLib.noise import Noise
@@ -220,7 +221,7 @@ def test_training_masks_belong_to_their_texts():
     for shares in (only, {**only, "expert_share": 1.0}, {**only, "prompt_share": 1.0}):
         method = method_with(**shares)
         for _ in range(12):
-            masks, texts, ranks = method._draw_reader(batch)
+            masks, texts, ranks, _ = method._draw_reader(batch)
             for i, (mask, text, rank) in enumerate(zip(masks, texts, ranks)):
                 owners = {r for r in range(4) if torch.equal(mask, batch.masks[i, r])}
                 assert {speaker[sentence] for sentence in text if sentence in speaker} <= owners or shares[
@@ -234,8 +235,10 @@ def test_training_masks_belong_to_their_texts():
 
 def test_opposites_are_the_same_in_all_but_a_sentence_and_what_it_asks_for():
     method, batch, seen = method_with(draws=4, opposites=1, denoising_loss="mse"), spoken_batch(), []
-    (less, said, _), (more, opposite, _) = method._draw_opposites(batch)
+    (less, said, _, disputed), (more, opposite, *_) = method._draw_opposites(batch)
     assert not torch.equal(less, more)
+    assert (disputed.bool() | (less == more)).all()
+    assert 0 < disputed.mean() < 0.5
     assert [text[:-1] for text in said] == [text[:-1] for text in opposite]
     slots = {prompt.text: prompt.slots for prompt in training_prompts()}
     changed = [name for name, value in vars(slots[said[0][-1]]).items() if value != vars(slots[opposite[0][-1]])[name]]
@@ -251,6 +254,28 @@ def test_opposites_are_the_same_in_all_but_a_sentence_and_what_it_asks_for():
     assert 0 < moved.float().mean() < 0.2  # where the masks differ and nowhere else: the noise is the same
     with pytest.raises(RecipeError, match="two of draws"):
         method_with(draws=3, opposites=2)
+
+
+def test_emphasis_weighs_what_opposite_sentences_differ_about(monkeypatch):
+    plain, emphatic = (method_with(draws=2, opposites=1, emphasis=e, latent_weight=0.0) for e in (0.0, 4.0))
+    batch, errors = spoken_batch(), []
+    error = AmbiguousTextDiff._error
+
+    def watched(self, output, clean, noise, a, weight=1.0):
+        full = (output - gaussian.to_predict(self.config.prediction, clean, noise, a)).square()
+        errors.append((full, clean[:3] != clean[3:]))
+        return error(self, output, clean, noise, a, weight)
+
+    monkeypatch.setattr(AmbiguousTextDiff, "_error", watched)
+    monkeypatch.setattr(ambiguous_text_diff, "_pick", lambda choices: choices[0])  # strong words: all they differ about
+    losses = []
+    for method in (plain, emphatic):
+        torch.manual_seed(1)
+        losses.append(method.loss(batch)["loss"])
+    squares, differ = errors[1]
+    assert losses[0] == pytest.approx(squares.mean().item(), rel=1e-5)
+    assert losses[1] == pytest.approx((squares * (1 + 4 * torch.cat([differ] * 2))).mean().item(), rel=1e-5)
+    assert losses[1] > losses[0]
 
 
 def test_the_latent_term_keeps_z_informative_and_its_kl_reaches_the_prediction():

@@ -21,13 +21,14 @@ Ours, off in the paper recipe: `network` "on_features" (a U-Net sees the image o
 noise and reader an image, `guidance` beyond 1, and the shares of reader ranks and of sentences that ask for something,
 whose targets are made of readers' masks as in ProSona (style_targets): ratings alone say what a nodule is, hardly what an
 outline should do. What "spiculated" adds is few pixels, which other readers, times and noise drown out; `opposites` are
-pairs of draws in which these are the same and only the sentence and what it asks for differ.
+pairs of draws in which these are the same and only the sentence and what it asks for differ, and `emphasis` weighs the
+pixels that the two sentences can decide.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +54,8 @@ class Config(BackboneConfig):
 
     expert_share, prompt_share, neutral_share: of the training draws, what has a reader rank, a sentence that asks for
     something, no text; the rest is a random reader with what that reader says of the nodule. These are shares of the draws
-    that are not among the pairs of `opposites`, of which each takes two of `draws`.
+    that are not among the pairs of `opposites`, of which each takes two of `draws`. In a pair, pixels that the two
+    sentences differ about count 1 + emphasis times.
     """
 
     network: Literal["concatenated", "on_features"] = "concatenated"
@@ -76,6 +78,7 @@ class Config(BackboneConfig):
     latent_widths: tuple[int, ...] = (32, 64, 128, 192)
     draws: int = 1
     opposites: int = 0
+    emphasis: float = 0.0
     neutral_share: float = 0.1
     expert_share: float = 0.1
     prompt_share: float = 0.0
@@ -213,7 +216,7 @@ class AmbiguousTextDiff(Method):
         """Equation 5. Each of `draws` has its own reader, text, time and noise; the image is encoded once."""
         c = self.config
         encoded = self.encode(batch.image)
-        masks, tokens = self._draw_readers(batch, encoded)
+        masks, tokens, weight = self._draw_readers(batch, encoded)
         t, noise = self.draw_noising(masks)
         pairs = c.opposites * len(batch.image)  # the last ones; the second of each sees what the first sees
         t[len(t) - pairs :], noise[len(t) - pairs :] = (x[len(t) - 2 * pairs : len(t) - pairs] for x in (t, noise))
@@ -221,7 +224,7 @@ class AmbiguousTextDiff(Method):
         clean, a = gaussian.encode_mask(masks), self.schedule[t].view(-1, 1, 1, 1)
         noisy = gaussian.diffuse(clean, noise, a)
         output = self.denoiser(noisy, t, prepared, tokens)
-        terms = {"denoising": self._error(output, clean, noise, a).mean()}
+        terms = {"denoising": self._error(output, clean, noise, a, weight).mean()}
         if self.latent is not None:
             first = slice(len(batch.image))
             guess = gaussian.decode_mask(self._clean(output, noisy, a)[first].clamp(-1, 1))
@@ -248,12 +251,13 @@ class AmbiguousTextDiff(Method):
         prepared, tokens = denoiser.prepare(encoded.features), self._tokens(encoded, style, 1)
         return self._error(denoiser(gaussian.diffuse(clean, noise, a), t, prepared, tokens), clean, noise, a)
 
-    def _error(self, output: Tensor, clean: Tensor, noise: Tensor, a: Tensor) -> Tensor:
-        """[N], equation 6 for whatever is predicted."""
+    def _error(self, output: Tensor, clean: Tensor, noise: Tensor, a: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+        """[N], equation 6 for whatever is predicted; weight: of the pixels, [N, 1, H, W]."""
         if self.config.denoising_loss == "cross_entropy":
-            target = gaussian.decode_mask(clean)
-            return F.binary_cross_entropy_with_logits(output, target, reduction="none").mean((1, 2, 3))
-        return (output - gaussian.to_predict(self.config.prediction, clean, noise, a)).square().mean((1, 2, 3))
+            error = F.binary_cross_entropy_with_logits(output, gaussian.decode_mask(clean), reduction="none")
+        else:
+            error = (output - gaussian.to_predict(self.config.prediction, clean, noise, a)).square()
+        return (weight * error).mean((1, 2, 3))
 
     def _clean(self, output: Tensor, noisy: Tensor, a: Tensor) -> Tensor:
         if self.config.denoising_loss == "cross_entropy":
@@ -273,21 +277,21 @@ class AmbiguousTextDiff(Method):
 
     # -- what a training draw is about --------------------------------------------------------------------------------
 
-    def _draw_readers(self, batch: Batch, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """Masks [draws * B, 1, H, W] and tokens [draws * B, K, D]."""
+    def _draw_readers(self, batch: Batch, encoded: Encoded) -> tuple[Tensor, Tensor, Tensor]:
+        """Masks [draws * B, 1, H, W], tokens [draws * B, K, D] and weights of the pixels, as the masks."""
         drawn = [self._draw_reader(batch) for _ in range(self.config.draws - 2 * self.config.opposites)]
         pairs = [self._draw_opposites(batch) for _ in range(self.config.opposites)]
         drawn += [less for less, _ in pairs] + [more for _, more in pairs]
-        masks = torch.cat([mask for mask, _, _ in drawn])[:, None]
+        masks, disputed = (torch.cat([getattr(d, name) for d in drawn])[:, None] for name in ("mask", "disputed"))
+        weight = 1 + self.config.emphasis * disputed
         if encoded.tokens is not None:
-            return masks, encoded.tokens.repeat(self.config.draws, 1, 1)
-        sets = self.text.vectors([text for _, texts, _ in drawn for text in texts])
-        ranks = [rank for _, _, ranks in drawn for rank in ranks]
+            return masks, encoded.tokens.repeat(self.config.draws, 1, 1), weight
+        sets = self.text.vectors([text for d in drawn for text in d.texts])
+        ranks = [rank for d in drawn for rank in d.ranks]
         sets = [s if rank < 0 else torch.cat([s, self.expert_tokens[rank][None]]) for s, rank in zip(sets, ranks)]
-        return masks, self.text.resample(sets)
+        return masks, self.text.resample(sets), weight
 
-    def _draw_reader(self, batch: Batch) -> tuple[Tensor, list[Text], list[int]]:
-        """On each image a mask [B, H, W], a text, and the rank that it stands for (-1: none)."""
+    def _draw_reader(self, batch: Batch) -> "Draw":
         c, images = self.config, torch.arange(len(batch.image), device=batch.image.device)
         kinds = torch.rand(len(images))
         readers = torch.randint(batch.masks.shape[1], (len(images),)).to(images)
@@ -300,14 +304,15 @@ class AmbiguousTextDiff(Method):
             for i in (kinds < c.expert_share).nonzero().flatten().tolist():
                 masks[i], texts[i], ranks[i] = batch.masks[i, meant[i]], self._said(batch, i, int(meant[i]), 0.5), rank
         if self.config.text and c.prompt_share:
-            asked, meant = self._asked(batch, prompt := _pick(self._prompts), *self._somebody(batch))
+            (reader, level), prompt = self._somebody(batch), _pick(self._prompts)
+            share, meant = self._asked(batch, prompt, reader)
             for i in (
                 ((kinds >= c.expert_share) & (kinds < c.expert_share + c.prompt_share)).nonzero().flatten().tolist()
             ):
-                masks[i], texts[i] = asked[i], (*self._said(batch, i, int(meant[i]), 0.5), prompt.text)
+                masks[i], texts[i] = (share > level)[i], (*self._said(batch, i, int(meant[i]), 0.5), prompt.text)
         for i in (kinds >= 1 - c.neutral_share).nonzero().flatten().tolist():
             texts[i] = ()
-        return masks, texts, ranks
+        return Draw(masks, texts, ranks, torch.zeros_like(masks))
 
     def _said(self, batch: Batch, image: int, reader: int, chance: float = 1.0) -> Text:
         """What the reader says of the image, with that chance: half the time all of it, else some sentences."""
@@ -319,32 +324,32 @@ class AmbiguousTextDiff(Method):
         kept = torch.randperm(len(said))[: int(torch.randint(len(said) + 1, ()))]
         return tuple(said[k] for k in kept.sort().values.tolist())
 
-    def _draw_opposites(self, batch: Batch) -> list[tuple[Tensor, list[Text], list[int]]]:
-        """As `_draw_reader`, twice: two sentences that differ in the sign of one word and in nothing else."""
-        less, more = _pick(self._opposites)
+    def _draw_opposites(self, batch: Batch) -> list["Draw"]:
+        """Two: for sentences that differ in the sign of one word and in nothing else."""
+        prompts = [self._prompts[_pick(sign)] for sign in _pick(self._opposites)]
         reader, level = self._somebody(batch)
         said = [self._said(batch, i, int(r), 0.5) for i, r in enumerate(reader)]
-        drawn = []
-        for prompt in (self._prompts[_pick(less)], self._prompts[_pick(more)]):
-            mask, _ = self._asked(batch, prompt, reader, level)
-            drawn.append((mask, [(*text, prompt.text) for text in said], [-1] * len(said)))
-        return drawn
+        shares = [self._asked(batch, prompt, reader)[0] for prompt in prompts]
+        disputed = (shares[0] != shares[1]).float()
+        return [
+            Draw((share > level).float(), [(*text, prompt.text) for text in said], [-1] * len(said), disputed)
+            for share, prompt in zip(shares, prompts)
+        ]
 
     def _somebody(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """On each image a reader [B] who outlined something, and a number [B, 1, 1] in [0, 1)."""
         drew = batch.masks.amax((2, 3))
         return torch.multinomial(drew + 1e-6, 1)[:, 0], torch.rand(len(drew), 1, 1, device=drew.device)
 
-    def _asked(self, batch: Batch, prompt: TrainingPrompt, reader: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        """The mask that a sentence asks for, [B, H, W], and the reader it is made of: the rank that the sentence names, else
-        the one given. A weak word is followed or not, as a level in [0, 1) decides."""
+    def _asked(self, batch: Batch, prompt: TrainingPrompt, reader: Tensor) -> tuple[Tensor, Tensor]:
+        """The mask that a sentence asks for, [B, H, W] in [0, 1], and the reader it is made of: the rank that the sentence
+        names, else the one given. Weak words give shares: a mask has the pixels whose share exceeds a level in [0, 1)."""
         rank = rank_said(prompt.slots, self.experts)
         reader = reader if rank is None else batch.targets[rank.name]
         mask = batch.masks[torch.arange(len(reader), device=reader.device), reader] > 0.5
         if not (prompt.slots.halo or prompt.slots.spiculation):
             return mask.float(), reader
-        share = described(mask, prompt.slots, regions(batch.image[:, 0], batch.masks))
-        return (share > level).float(), reader
+        return described(mask, prompt.slots, regions(batch.image[:, 0], batch.masks)), reader
 
     @cached_property
     def _prompts(self) -> list[TrainingPrompt]:
@@ -353,6 +358,16 @@ class AmbiguousTextDiff(Method):
     @cached_property
     def _opposites(self) -> list[tuple[list[int], list[int]]]:
         return [pair for slot in ("spiculation", "halo") for pair in opposites(self._prompts, slot)]
+
+
+class Draw(NamedTuple):
+    """On each image a mask [B, H, W], a text, the rank that it stands for (-1: none), and the pixels [B, H, W] that its
+    sentence and the opposite one differ about (0 without one)."""
+
+    mask: Tensor
+    texts: list[Text]
+    ranks: list[int]
+    disputed: Tensor
 
 
 def _pick(choices: Sequence):
