@@ -9,12 +9,11 @@ from tiny_model import TINY_CONFIG, save_tiny_model, share_of_loss_left, tiny_ba
 
 from MultiRaterSegLib.diffusion import gaussian
 from MultiRaterSegLib.errors import RecipeError, UnsupportedRequest
-from MultiRaterSegLib.methods import ambiguous_text_diff
 from MultiRaterSegLib.methods.ambiguous_text_diff import AmbiguousTextDiff, Config, LatentTerm
 from MultiRaterSegLib.networks.text_denoiser import NoText, TextAttention, TextDiffusionUNet, TextFeatureDenoiser
 from MultiRaterSegLib.noise import Noise
 from MultiRaterSegLib.predictor import VolumePredictor
-from MultiRaterSegLib.text import training_prompts
+from MultiRaterSegLib.text import opposites, training_prompts
 from MultiRaterSegLib.text.lidc_terms import statement
 from Training.data.lidc_slices import EXPERTS
 from Training.recipe import load_recipe
@@ -267,11 +266,11 @@ def test_emphasis_weighs_what_opposite_sentences_differ_about(monkeypatch):
         return error(self, output, clean, noise, a, weight)
 
     monkeypatch.setattr(AmbiguousTextDiff, "_error", watched)
-    monkeypatch.setattr(ambiguous_text_diff, "_pick", lambda choices: choices[0])  # strong words: all they differ about
     losses = []
     for method in (plain, emphatic):
+        method._opposites = opposites(method._prompts, "halo")[:1]  # strong words: masks differ wherever they may
         torch.manual_seed(1)
-        losses.append(method.loss(batch)["loss"])
+        losses.append(method.loss(batch)["loss"].item())
     squares, differ = errors[1]
     assert losses[0] == pytest.approx(squares.mean().item(), rel=1e-5)
     assert losses[1] == pytest.approx((squares * (1 + 4 * torch.cat([differ] * 2))).mean().item(), rel=1e-5)
