@@ -139,18 +139,22 @@ def _draw(path: Path, figures: dict, default: int) -> None:
     import matplotlib.pyplot as plt
 
     steps = sorted(figures)
+    words = {name: heading.rstrip(" ↓↑") for name, (heading, _) in COLUMNS.items()} | {
+        "dice_diagonal": "styles, diagonal"
+    }
     panels = {"GED (lower is better)": ["ged"], "Dice": [name for name in figures[steps[0]] if name != "ged"]}
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for axis, (title, names) in zip(axes, panels.items()):
         for name in names:
             estimates = [figures[k][name] for k in steps]
-            middle = [e.value for e in estimates]
-            spread = [[e.value - e.low for e in estimates], [e.high - e.value for e in estimates]]
-            axis.errorbar(steps, middle, spread, marker="o", capsize=3, label=name)
+            [line] = axis.plot(steps, [e.value for e in estimates], marker="o", label=words[name])
+            band = [[getattr(e, end) for e in estimates] for end in ("low", "high")]
+            axis.fill_between(steps, *band, color=line.get_color(), alpha=0.12, linewidth=0)
         axis.axvline(default, color="0.6", linestyle=":", label=f"default: {default}")
         axis.set(xscale="log", xlabel="steps", title=title, xticks=steps, xticklabels=steps)
         axis.minorticks_off()
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, ncols=3, loc="lower center" if len(names) > 1 else "upper right")
+        axis.margins(y=0.25)
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
