@@ -30,6 +30,10 @@ class Regions:
     rim: Tensor
     strands: Tensor
 
+    def repeat(self, times: int) -> "Regions":
+        """Of [B * times] masks, `times` of each image one after the other."""
+        return Regions(*(x.repeat_interleave(times, 0) for x in (self.majority, self.union, self.rim, self.strands)))
+
 
 def regions(image: Tensor, masks: Tensor) -> Regions:
     """image [B, H, W], masks [B, M, H, W] in {0, 1} (readers; empty ones are left out of the vote) -> Regions."""

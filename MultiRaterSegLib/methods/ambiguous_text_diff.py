@@ -22,7 +22,8 @@ noise and reader an image, `guidance` beyond 1, and the shares of reader ranks a
 whose targets are made of readers' masks as in ProSona (style_targets): ratings alone say what a nodule is, hardly what an
 outline should do. What "spiculated" adds is few pixels, which other readers, times and noise drown out; `opposites` are
 pairs of draws in which these are the same and only the sentence and what it asks for differ, and `emphasis` weighs the
-pixels that the two sentences can decide.
+pixels that the two sentences can decide: on any reader's mask, not on the drawn one's alone, or what is likely on an image
+would no longer be the least of the loss (a model trained so carved spicules where no reader has any).
 """
 
 from collections.abc import Sequence
@@ -305,11 +306,12 @@ class AmbiguousTextDiff(Method):
                 masks[i], texts[i], ranks[i] = batch.masks[i, meant[i]], self._said(batch, i, int(meant[i]), 0.5), rank
         if self.config.text and c.prompt_share:
             (reader, level), prompt = self._somebody(batch), _pick(self._prompts)
-            share, meant = self._asked(batch, prompt, reader)
+            shares, meant = self._asked(batch, prompt, reader)
+            asked = (shares[images, meant] > level).float()
             for i in (
                 ((kinds >= c.expert_share) & (kinds < c.expert_share + c.prompt_share)).nonzero().flatten().tolist()
             ):
-                masks[i], texts[i] = (share > level)[i], (*self._said(batch, i, int(meant[i]), 0.5), prompt.text)
+                masks[i], texts[i] = asked[i], (*self._said(batch, i, int(meant[i]), 0.5), prompt.text)
         for i in (kinds >= 1 - c.neutral_share).nonzero().flatten().tolist():
             texts[i] = ()
         return Draw(masks, texts, ranks, torch.zeros_like(masks))
@@ -329,12 +331,13 @@ class AmbiguousTextDiff(Method):
         prompts = [self._prompts[_pick(sign)] for sign in _pick(self._opposites)]
         reader, level = self._somebody(batch)
         said = [self._said(batch, i, int(r), 0.5) for i, r in enumerate(reader)]
-        shares = [self._asked(batch, prompt, reader)[0] for prompt in prompts]
-        disputed = (shares[0] != shares[1]).float()
-        return [
-            Draw((share > level).float(), [(*text, prompt.text) for text in said], [-1] * len(said), disputed)
-            for share, prompt in zip(shares, prompts)
-        ]
+        asked = [self._asked(batch, prompt, reader) for prompt in prompts]
+        disputed = (asked[0][0] != asked[1][0]).any(1).float()
+        drawn = []
+        for (shares, meant), prompt in zip(asked, prompts):
+            mask = (shares[torch.arange(len(meant), device=meant.device), meant] > level).float()
+            drawn.append(Draw(mask, [(*text, prompt.text) for text in said], [-1] * len(said), disputed))
+        return drawn
 
     def _somebody(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """On each image a reader [B] who outlined something, and a number [B, 1, 1] in [0, 1)."""
@@ -342,14 +345,16 @@ class AmbiguousTextDiff(Method):
         return torch.multinomial(drew + 1e-6, 1)[:, 0], torch.rand(len(drew), 1, 1, device=drew.device)
 
     def _asked(self, batch: Batch, prompt: TrainingPrompt, reader: Tensor) -> tuple[Tensor, Tensor]:
-        """The mask that a sentence asks for, [B, H, W] in [0, 1], and the reader it is made of: the rank that the sentence
-        names, else the one given. Weak words give shares: a mask has the pixels whose share exceeds a level in [0, 1)."""
+        """What a sentence asks for of every reader's mask, [B, M, H, W] in [0, 1], and the reader that is meant: the rank that
+        the sentence names, else the one given. Weak words give shares: a mask has the pixels whose share exceeds a level."""
         rank = rank_said(prompt.slots, self.experts)
         reader = reader if rank is None else batch.targets[rank.name]
-        mask = batch.masks[torch.arange(len(reader), device=reader.device), reader] > 0.5
         if not (prompt.slots.halo or prompt.slots.spiculation):
-            return mask.float(), reader
-        return described(mask, prompt.slots, regions(batch.image[:, 0], batch.masks)), reader
+            return batch.masks, reader
+        count = batch.masks.shape[1]
+        found = regions(batch.image[:, 0], batch.masks).repeat(count)
+        shares = described(batch.masks.flatten(0, 1) > 0.5, prompt.slots, found)
+        return shares.unflatten(0, (-1, count)), reader
 
     @cached_property
     def _prompts(self) -> list[TrainingPrompt]:
@@ -362,7 +367,7 @@ class AmbiguousTextDiff(Method):
 
 class Draw(NamedTuple):
     """On each image a mask [B, H, W], a text, the rank that it stands for (-1: none), and the pixels [B, H, W] that its
-    sentence and the opposite one differ about (0 without one)."""
+    sentence and the opposite one differ about on any reader's mask (0 without one)."""
 
     mask: Tensor
     texts: list[Text]
