@@ -1,6 +1,7 @@
 """The evaluation protocol on made-up lesions whose right answer is known."""
 
 import dataclasses
+import importlib
 import json
 from functools import partial
 
@@ -17,7 +18,7 @@ from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.frame import Frame
 from MultiRaterSegLib.method import Expert, Method
 from Training import evaluate as command
-from Training import slice_predictions
+from Training import evaluation_options, slice_predictions
 from Training.bootstrap import calibration_estimate, mean_estimate, paired_calibration, paired_difference
 from Training.data import load_data
 from Training.data.lidc_slices import LidcSlices
@@ -350,6 +351,22 @@ def test_the_test_fold_is_not_looked_at_unnoticed(run, tmp_path, capsys):
     path = planted(tmp_path / "fold3.npz", n=4, patients=2)
     assert run("--data", path, "--out", tmp_path / "out") == 0
     assert "docs/fold3_log.md" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name", ["compare", *(f"evaluate_{what}" for what in ("coherence", "control", "diffusion", "steering", "volumes"))]
+)
+def test_every_command_on_slices_is_told_them_alike(name, monkeypatch, capsys):
+    module = importlib.import_module(f"Training.{name}")
+    monkeypatch.setattr(module, "run", lambda options: f"{options.every} {options.data} {options.folds}")
+    needed = ["model", *(["--pairs", "p.toml"] if name == "evaluate_steering" else [])]
+    assert module.main([*needed, "--data-set", "lidc_slices", "--folds", "3", "--every", "2"]) == 0
+    assert capsys.readouterr().out.splitlines() == [evaluation_options.REMINDER, "2 [] [3]"]
+    assert module.main([*needed, "--data", "fold1.npz"]) == 0
+    assert "Reminder" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        module.main(needed)
+    assert f"{name}.py: error: say which slices" in capsys.readouterr().err
 
 
 def test_an_aborted_run_leaves_no_predictions(method, slices, tmp_path):

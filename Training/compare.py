@@ -17,14 +17,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from MultiRaterSegLib.errors import DataError
-from Training.evaluation_options import evaluation_options, run_command
+from Training.evaluation_options import evaluation_options, run_on_slices
 
 CONTEXT = {"lidc": "LIDC-IDRI", "npc": "NPC-170", "none": None}
 TIMED_SLICES, TIMED_SAMPLES = 5, 10
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return run_command("compare.py", _parser(), run, arguments)
+    return run_on_slices(_parser(), run, arguments)
 
 
 def run(options: argparse.Namespace) -> str:
@@ -157,7 +157,7 @@ def cpu_seconds(method, size: int) -> dict[str, float]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = evaluation_options(description=__doc__)
+    parser = evaluation_options(__file__, __doc__)
     parser.add_argument("models", nargs="+", metavar="[LABEL=]MODEL")
     parser.add_argument("--reference", metavar="LABEL", help="whom the others are compared with (default: the first)")
     parser.add_argument(

@@ -18,11 +18,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from MultiRaterSegLib.errors import DataError
-from Training.evaluation_options import evaluation_options, positive, run_command
+from Training.command import positive
+from Training.evaluation_options import evaluation_options, run_on_slices
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return run_command("evaluate.py", _parser(), run, arguments)
+    return run_on_slices(_parser(), run, arguments)
 
 
 def run(options: argparse.Namespace) -> str:
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = evaluation_options(description=__doc__)
+    parser = evaluation_options(__file__, __doc__)
     parser.add_argument("model", help="a model's name, a .safetensors file or a run folder")
     parser.add_argument("--steps", type=positive, metavar="N", help="evaluations a sample (default: the model's own)")
     parser.add_argument("--save-predictions", type=Path, metavar="P.npz", help="keep the masks of the first seed")

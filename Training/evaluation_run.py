@@ -1,8 +1,6 @@
-"""What evaluate.py and compare.py share: which slices, with which settings, and a model's evaluation on them."""
+"""What evaluate.py and compare.py share: slices with settings, and a model's evaluation on them."""
 
 import argparse
-import dataclasses
-import zlib
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,8 +11,8 @@ import numpy as np
 from MultiRaterSegLib.checkpoint import Checkpoint
 from MultiRaterSegLib.errors import DataError
 
-from .data import DATASETS, load_data
-from .data.lidc_slices import LidcSlices
+from .chosen_slices import BUNDLED, choose_rows, data_names, load_slices, subset_words
+from .data import DATASETS
 from .data.simulated import simulate_acquisitions
 from .data.slices import Slices
 from .evaluation import Evaluation, evaluate
@@ -23,7 +21,6 @@ from .recipe import DataSettings, Recipe, load_recipe
 from .robustness import acquired_planes, corrupted_planes, evaluate_conditions
 from .slice_predictions import Planes, PredictionFile, Sampling, experts_and_readers, predict_slices
 
-BUNDLED = Path("Resources/SampleData")
 SAME_FOLDS = (
     "lidc_slices",
     "lidc_described",
@@ -50,77 +47,42 @@ def load_task(options: argparse.Namespace) -> Task:
     acquired = "acquisition" in options.robustness
     if acquired and (options.data_set != "simulated" or len(options.robustness) > 1):
         raise DataError("--robustness acquisition needs --data-set simulated, and no other kind beside it.")
-    root = options.root or BUNDLED
-    acquisitions = simulate_acquisitions(root, tuple(options.folds), options.every) if acquired else {}
-    if acquired and options.clean_scanner not in acquisitions:
-        raise DataError(f"There is no scanner '{options.clean_scanner}'. Scanners: {', '.join(acquisitions)}.")
-    recipe = load_recipe(options.validation_of) if options.validation_of else None
-    if acquired:
-        slices = acquisitions[options.clean_scanner]
-    else:
-        slices = validation_slices(recipe, options.root) if recipe else _load(options, root)
-    rows = slices.subset(options.subset)
-    if options.one_per_patient is not None:
-        rows = one_per_patient(slices.patient[rows], rows, options.one_per_patient)
-    rows = rows[:: 1 if acquired else options.every]
     conditions: dict[str, Planes] = {}
     if acquired:
+        acquisitions = simulate_acquisitions(options.root or BUNDLED, tuple(options.folds), options.every)
         conditions = acquired_planes(acquisitions, options.clean_scanner)
-    elif options.robustness:
-        conditions = corrupted_planes(slices, rows, options.robustness)
-    thinned = "nodule" if acquired else "slice"
+        slices = acquisitions[options.clean_scanner]
+        rows = choose_rows(slices, options)
+    else:
+        slices = load_slices(options)
+        rows = choose_rows(slices, options)[:: options.every]
+        if options.robustness:
+            conditions = corrupted_planes(slices, rows, options.robustness)
     record = {
-        "data": [f"validation patients of {recipe.name}"] if recipe else data_names(options),
-        "subset": options.subset
-        + ("" if options.one_per_patient is None else f", a slice of each patient (seed {options.one_per_patient})")
-        + (f", every {options.every}. {thinned}" if options.every > 1 else ""),
+        "data": data_names(options),
+        "subset": subset_words(options, "nodule" if acquired else "slice"),
         "sizes": options.samples,
         "seeds": options.seeds,
         "expert_samples": options.expert_samples,
         "conditions": list(conditions),
         "robustness_samples": options.robustness_samples,
     }
+    recipe = load_recipe(options.validation_of) if options.validation_of else None
     return Task(slices, rows, conditions, record, recipe)
 
 
-def one_per_patient(patient: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
-    """One of each patient's rows, ascending. patient: [n], whose each row is. Which one depends on the seed, the patient and
-    the patient's own rows only, so other patients in the data change nothing."""
-    chosen = []
-    for name in np.unique(patient):
-        own = rows[patient == name]
-        rng = np.random.default_rng([seed, zlib.crc32(str(name).encode())])
-        chosen.append(own[rng.integers(len(own))])
-    return np.sort(np.array(chosen, rows.dtype))
-
-
-def validation_slices(recipe: Recipe, root: Path | None = None) -> Slices:
-    """Of the patients whom training by this recipe holds back to choose the best step. root: None = the recipe's own."""
-    settings = recipe.data if root is None else dataclasses.replace(recipe.data, root=str(root))
-    return load_data(settings).split_patients(settings.validation_share, recipe.seed)[1].slices
-
-
-def _load(options: argparse.Namespace, root: Path) -> Slices:
-    if options.data:
-        return LidcSlices.load(options.data)
-    if options.data_set not in DATASETS:
-        raise DataError(f"--data-set {options.data_set} is unknown. Data sets: {', '.join(DATASETS)}.")
-    return DATASETS[options.data_set](root, tuple(options.folds)).slices
-
-
-def data_names(options: argparse.Namespace) -> list[str]:
-    """How the report calls the data: names of prepared files, or "NAME fold N"."""
-    return [path.name for path in options.data] or [f"{options.data_set} fold {fold}" for fold in options.folds]
+def model_name(checkpoint: Checkpoint) -> str:
+    """A run's best.safetensors is called by its recipe."""
+    return checkpoint.info.get("recipe", {}).get("name", "best") if checkpoint.name == "best" else checkpoint.name
 
 
 def about(checkpoint: Checkpoint, task: Task) -> dict:
-    """What is evaluated. A run's best.safetensors is called by its recipe; folds that it was trained on are named."""
-    recipe = checkpoint.info.get("recipe", {})
+    """What is evaluated; folds that it was trained on are named."""
     return {
-        "model": recipe.get("name", "best") if checkpoint.name == "best" else checkpoint.name,
+        "model": model_name(checkpoint),
         "model_sha256": checkpoint.sha256,
         "method": checkpoint.method.name,
-        "trained_on": trained_on(recipe, task),
+        "trained_on": trained_on(checkpoint.info.get("recipe", {}), task),
         **({} if checkpoint.method.steps is None else {"steps": checkpoint.method.steps}),
         **task.record,
     }
