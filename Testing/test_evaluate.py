@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import json
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
@@ -269,6 +270,28 @@ def test_command_writes_tables_pictures_and_predictions(run, file, slices, tmp_p
     lines = (out / "table.csv").read_text().splitlines()
     assert lines[0] == "group,metric,value,low,high"
     assert any(line.startswith("experts,dice_A4,1,1,1") for line in lines)
+
+
+def test_examples_are_the_evaluation_s_own_predictions_not_drawn_again(
+    run, method, file, slices, monkeypatch, tmp_path
+):
+    drawn, shown, original = [], [], method.sample
+
+    def sample(encoded, noise, style=None):
+        if style is None:
+            drawn.extend(product(noise.images, noise.samples))
+        return original(encoded, noise, style)
+
+    monkeypatch.setattr(method, "sample", sample)
+    monkeypatch.setattr("Training.example_slices.plot_examples", lambda *arguments: shown.extend(arguments[2:]))
+    assert run("--data", file, "--out", tmp_path / "out") == 0
+    assert sorted(drawn) == list(product(slices.subset("four"), range(8)))
+    rows, (model,) = shown
+    assert len(rows) == 3
+    for row, prediction in zip(rows, model.predictions):
+        alone = next(predict_slices(method, FRAME, slices, [row], Sampling(8, (0,), 10)))
+        np.testing.assert_array_equal(prediction.samples, alone.samples)
+        np.testing.assert_array_equal(prediction.experts, alone.experts)
 
 
 def test_command_compares_with_an_earlier_evaluation(run, file, tmp_path):

@@ -33,8 +33,8 @@ def run(options: argparse.Namespace) -> str:
     from MultiRaterSegLib.checkpoint import load_checkpoint
     from MultiRaterSegLib.predictor import choose_device
     from Training.evaluation import Evaluation
-    from Training.evaluation_run import about, evaluate_on, load_task, predict_examples
-    from Training.example_slices import example_rows, plot_examples
+    from Training.evaluation_run import about, evaluate_on, load_task, show_examples
+    from Training.example_slices import plot_examples
     from Training.report import write_report
     from Training.report_plots import plot_report
 
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> str:
         checkpoint.method.use_steps(options.steps)
     task = load_task(options)
     record = about(checkpoint, task)
-    evaluation, robustness = evaluate_on(
+    evaluation, robustness, drawn = evaluate_on(
         checkpoint,
         task,
         options.save_predictions,
@@ -56,8 +56,8 @@ def run(options: argparse.Namespace) -> str:
     differences = {name: evaluation.differences(other) for name, other in others.items()}
     text = write_report(out, evaluation, record, differences, robustness)
     plot_report(out, evaluation, text.splitlines()[0].lstrip("# ") + f": {len(task.rows)} slices", robustness)
-    shown = [predict_examples(checkpoint, record["model"], task, evaluation)]
-    plot_examples(out / "examples.png", task.slices, example_rows(evaluation, task.rows), shown)
+    shown = [show_examples(checkpoint, record["model"], task, drawn)]
+    plot_examples(out / "examples.png", task.slices, task.examples, shown)
     return f"{text}\nWritten to {out}"
 
 

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,14 @@ from .evaluation import Evaluation, evaluate
 from .example_slices import Shown, example_rows
 from .recipe import DataSettings, Recipe, load_recipe
 from .robustness import acquired_planes, corrupted_planes, evaluate_conditions
-from .slice_predictions import Planes, PredictionFile, Sampling, experts_and_readers, predict_slices
+from .slice_predictions import (
+    Planes,
+    PredictionFile,
+    Sampling,
+    SlicePrediction,
+    experts_and_readers,
+    predict_slices,
+)
 
 SAME_FOLDS = (
     "lidc_slices",
@@ -40,6 +48,11 @@ class Task:
     conditions: dict[str, Planes]
     record: dict
     validation_of: Recipe | None = None
+
+    @cached_property
+    def examples(self) -> list[int]:
+        """Rows that are shown as a picture."""
+        return example_rows(self.slices, self.rows)
 
 
 def load_task(options: argparse.Namespace) -> Task:
@@ -118,10 +131,19 @@ def evaluate_on(
     task: Task,
     save_predictions: Path | None = None,
     progress: Callable[[str, int], Progress] = lambda _name, _total: iter,
-) -> tuple[Evaluation, Evaluation | None]:
-    """The tables' figures, and those under the task's conditions. progress(name, slices) wraps each loop over slices."""
+) -> tuple[Evaluation, Evaluation | None, list[SlicePrediction]]:
+    """The tables' figures, those under the task's conditions, and the predictions of its examples. progress(name, slices)
+    wraps each loop over slices."""
     method, frame, count = checkpoint.method, checkpoint.frame, len(task.rows)
     settings = {name: task.record[name] for name in ("sizes", "seeds", "expert_samples")}
+    examples: dict[int, SlicePrediction] = {}
+
+    def keep(prediction: SlicePrediction) -> None:
+        if file is not None:
+            file.add(prediction)
+        if prediction.row in task.examples:
+            examples[prediction.row] = prediction
+
     with PredictionFile(save_predictions, task.rows) if save_predictions else nullcontext() as file:
         evaluation = evaluate(
             method,
@@ -129,11 +151,12 @@ def evaluate_on(
             task.slices,
             task.rows,
             **settings,
-            keep=file.add if file else None,
+            keep=keep,
             progress=progress(method.title, count),
         )
+    shown = [examples[row] for row in task.examples]
     if not task.conditions:
-        return evaluation, None
+        return evaluation, None, shown
     sampling = Sampling(task.record["robustness_samples"], tuple(settings["seeds"][:1]), settings["expert_samples"])
     worse = evaluate_conditions(
         method,
@@ -144,13 +167,13 @@ def evaluate_on(
         sampling,
         progress(f"{method.title}, worse images", count),
     )
-    return evaluation, worse
+    return evaluation, worse, shown
 
 
-def predict_examples(checkpoint: Checkpoint, label: str, task: Task, evaluation: Evaluation) -> Shown:
-    """What a model draws, in the first seed, of the slices that `example_rows` chooses."""
-    record = task.record
-    sampling = Sampling(max(record["sizes"]), tuple(record["seeds"][:1]), record["expert_samples"])
-    rows = example_rows(evaluation, task.rows)
-    predictions = list(predict_slices(checkpoint.method, checkpoint.frame, task.slices, rows, sampling))
+def show_examples(checkpoint: Checkpoint, label: str, task: Task, predictions: list[SlicePrediction]) -> Shown:
+    """What a model drew of the task's examples; where there are no predictions, they are drawn now, in the first seed."""
+    if not predictions:
+        record = task.record
+        sampling = Sampling(max(record["sizes"]), tuple(record["seeds"][:1]), record["expert_samples"])
+        predictions = list(predict_slices(checkpoint.method, checkpoint.frame, task.slices, task.examples, sampling))
     return Shown(label, predictions, [reader for _, reader in experts_and_readers(checkpoint.method, task.slices)])
