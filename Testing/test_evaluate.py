@@ -1,8 +1,10 @@
 """The evaluation protocol on made-up lesions whose right answer is known."""
 
 import dataclasses
+import importlib
 import json
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.frame import Frame
 from MultiRaterSegLib.method import Expert, Method
 from Training import evaluate as command
-from Training import slice_predictions
+from Training import evaluation_options, slice_predictions
 from Training.bootstrap import calibration_estimate, mean_estimate, paired_calibration, paired_difference
 from Training.data import load_data
 from Training.data.lidc_slices import LidcSlices
@@ -270,6 +272,28 @@ def test_command_writes_tables_pictures_and_predictions(run, file, slices, tmp_p
     assert any(line.startswith("experts,dice_A4,1,1,1") for line in lines)
 
 
+def test_examples_are_the_evaluation_s_own_predictions_not_drawn_again(
+    run, method, file, slices, monkeypatch, tmp_path
+):
+    drawn, shown, original = [], [], method.sample
+
+    def sample(encoded, noise, style=None):
+        if style is None:
+            drawn.extend(product(noise.images, noise.samples))
+        return original(encoded, noise, style)
+
+    monkeypatch.setattr(method, "sample", sample)
+    monkeypatch.setattr("Training.example_slices.plot_examples", lambda *arguments: shown.extend(arguments[2:]))
+    assert run("--data", file, "--out", tmp_path / "out") == 0
+    assert sorted(drawn) == list(product(slices.subset("four"), range(8)))
+    rows, (model,) = shown
+    assert len(rows) == 3
+    for row, prediction in zip(rows, model.predictions):
+        alone = next(predict_slices(method, FRAME, slices, [row], Sampling(8, (0,), 10)))
+        np.testing.assert_array_equal(prediction.samples, alone.samples)
+        np.testing.assert_array_equal(prediction.experts, alone.experts)
+
+
 def test_command_compares_with_an_earlier_evaluation(run, file, tmp_path):
     assert run("--data", file, "--out", tmp_path / "first") == 0
     assert run("--data", file, "--every", 2, "--out", tmp_path / "second", "--against", tmp_path / "first") == 0
@@ -350,6 +374,22 @@ def test_the_test_fold_is_not_looked_at_unnoticed(run, tmp_path, capsys):
     path = planted(tmp_path / "fold3.npz", n=4, patients=2)
     assert run("--data", path, "--out", tmp_path / "out") == 0
     assert "docs/fold3_log.md" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name", ["compare", *(f"evaluate_{what}" for what in ("coherence", "control", "diffusion", "steering", "volumes"))]
+)
+def test_every_command_on_slices_is_told_them_alike(name, monkeypatch, capsys):
+    module = importlib.import_module(f"Training.{name}")
+    monkeypatch.setattr(module, "run", lambda options: f"{options.every} {options.data} {options.folds}")
+    needed = ["model", *(["--pairs", "p.toml"] if name == "evaluate_steering" else [])]
+    assert module.main([*needed, "--data-set", "lidc_slices", "--folds", "3", "--every", "2"]) == 0
+    assert capsys.readouterr().out.splitlines() == [evaluation_options.REMINDER, "2 [] [3]"]
+    assert module.main([*needed, "--data", "fold1.npz"]) == 0
+    assert "Reminder" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        module.main(needed)
+    assert f"{name}.py: error: say which slices" in capsys.readouterr().err
 
 
 def test_an_aborted_run_leaves_no_predictions(method, slices, tmp_path):

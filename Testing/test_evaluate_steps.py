@@ -7,8 +7,8 @@ from tiny_model import save_tiny_model
 
 from MultiRaterSegLib.errors import UnsupportedRequest
 from Training import evaluate_steps
+from Training.chosen_slices import one_per_patient
 from Training.evaluation import Evaluation
-from Training.evaluation_run import one_per_patient
 
 
 def evaluation(ged: np.ndarray) -> Evaluation:

@@ -267,13 +267,15 @@ def test_losses_are_paired_with_the_clean_slices(under_noise):
 
 @pytest.fixture
 def run(monkeypatch, slices, tmp_path):
-    """compare.py on models named by their kind. `loaded` counts predictions of the population."""
+    """compare.py on models named by their kind, and the name of a model for each mask that it was asked for."""
     drawn = []
 
     def load(name, _device):
         method = Planted(name, () if name == "empty" else ("A1", "A2", "A3", "A4"))
         original = method.sample
-        method.sample = lambda encoded, noise, style=None: drawn.append(name) or original(encoded, noise, style)
+        method.sample = lambda encoded, noise, style=None: (
+            drawn.extend([name] * len(noise.images) * len(noise.samples)) or original(encoded, noise, style)
+        )
         return Checkpoint(method.eval(), FRAME, {}, name, name * 2)
 
     def find(name):
@@ -335,7 +337,7 @@ def test_a_finished_model_is_not_evaluated_again_unless_something_changed(run, t
     before = (tmp_path / "out" / "compare.csv").read_text().splitlines()
     run("perfect", "empty")
     timed = drawn[first:]
-    assert len(timed) < first  # only the timing draws
+    assert len(timed) < first  # only the timing and the three examples
     figures = [
         [line for line in lines if "cpu_s" not in line]
         for lines in (before, (tmp_path / "out" / "compare.csv").read_text().splitlines())

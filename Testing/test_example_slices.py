@@ -6,7 +6,6 @@ from planted_models import FRAME, Planted
 from prepared_slices import write_discs
 
 from Training.data.lidc_slices import LidcSlices
-from Training.evaluation import evaluate
 from Training.example_slices import Shown, _window, example_rows, plot_examples
 from Training.slice_predictions import Sampling, predict_slices
 
@@ -16,18 +15,14 @@ def slices(tmp_path_factory):
     return LidcSlices.load([write_discs(tmp_path_factory.mktemp("data") / "fold0.npz")])
 
 
-def test_examples_are_chosen_by_the_readers_whatever_the_model_draws(slices):
+def test_examples_are_chosen_by_the_readers(slices):
     rows = np.arange(3, 14)
-    chosen = [
-        example_rows(evaluate(Planted(kind), FRAME, slices, rows, sizes=(4,), seeds=(0,)), rows)
-        for kind in ("perfect", "empty")
-    ]
-    assert chosen[0] == chosen[1]
+    chosen = example_rows(slices, rows)
     masks = slices.masks(rows).reshape(len(rows), 4, -1).astype(int)
     shared = masks @ masks.transpose(0, 2, 1)
     area = masks.sum(2)
     differ = 1 - (shared / (area[:, :, None] + area[:, None] - shared)).mean((1, 2))
-    ranks = [int((differ < differ[row - 3]).sum()) for row in chosen[0]]
+    ranks = [int((differ < differ[row - 3]).sum()) for row in chosen]
     assert ranks == [2, 5, 8]
 
 

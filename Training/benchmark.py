@@ -21,12 +21,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from Training.command import command_parser, run_command
+
 SHAPE = (300, 512, 512)
 POINT = (-60.0, 10.0, 150.0)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__file__, __doc__)
     parser.add_argument("model", nargs="?", default="prosona_compact")
     parser.add_argument(
         "--random-weights-of", metavar="RECIPE", help="instead of a model: a recipe's network, untrained"
@@ -38,9 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--device", default="cpu")
-    options = parser.parse_args(arguments)
-    print(json.dumps((run_slice if options.one_slice else run)(options), indent=2))
-    return 0
+    return run_command(parser, lambda options: json.dumps(run(options), indent=2), arguments)
+
+
+def run(options: argparse.Namespace) -> dict:
+    """{what: seconds or MB}."""
+    return (run_slice if options.one_slice else run_scan)(options)
 
 
 def run_slice(options: argparse.Namespace) -> dict:
@@ -51,7 +56,7 @@ def run_slice(options: argparse.Namespace) -> dict:
     return _slice_figures(_predictor(options), options)
 
 
-def run(options: argparse.Namespace) -> dict:
+def run_scan(options: argparse.Namespace) -> dict:
     """{what: seconds or MB}."""
     import torch
 

@@ -26,19 +26,18 @@ from MultiRaterSegLib.region import Place, Region  # noqa: E402
 from MultiRaterSegLib.resources import resource_path  # noqa: E402
 from MultiRaterSegLib.worker.model_info import ModelInfo  # noqa: E402
 from MultiRaterSegLib.worker.protocol import read_message, write_message  # noqa: E402
+from Training.command import command_parser, run_command  # noqa: E402
 
 SAMPLE = "SimulatedCT-RealOutlines"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__file__, __doc__)
     parser.add_argument("model", nargs="?", default="prosona_compact")
     parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--device", default="cpu")
-    options = parser.parse_args(arguments)
-    print(json.dumps(run(options), indent=2))
-    return 0
+    return run_command(parser, lambda options: json.dumps(run(options), indent=2), arguments)
 
 
 class Worker:

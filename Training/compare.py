@@ -17,14 +17,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from MultiRaterSegLib.errors import DataError
-from Training.evaluation_options import evaluation_options, run_command
+from Training.evaluation_options import evaluation_options, run_on_slices
 
 CONTEXT = {"lidc": "LIDC-IDRI", "npc": "NPC-170", "none": None}
 TIMED_SLICES, TIMED_SAMPLES = 5, 10
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return run_command("compare.py", _parser(), run, arguments)
+    return run_on_slices(_parser(), run, arguments)
 
 
 def run(options: argparse.Namespace) -> str:
@@ -33,8 +33,8 @@ def run(options: argparse.Namespace) -> str:
     from MultiRaterSegLib.predictor import choose_device
     from Training.comparison import comparison_markdown, write_comparison_csv
     from Training.comparison_plot import plot_comparison
-    from Training.evaluation_run import about, load_task, predict_examples
-    from Training.example_slices import example_rows, plot_examples
+    from Training.evaluation_run import about, load_task, show_examples
+    from Training.example_slices import plot_examples
 
     models = labelled(options.models)
     reference = options.reference or next(iter(models))
@@ -49,8 +49,8 @@ def run(options: argparse.Namespace) -> str:
         record = about(checkpoint, task) | {"model": label}
         trained_on[label] = record["trained_on"]
         done = _evaluation(checkpoint, task, record, options.out / label)
-        shown.append(predict_examples(checkpoint, label, task, done[0]))
-        entries.append(_entry(label, checkpoint, done))
+        shown.append(show_examples(checkpoint, label, task, done[2]))
+        entries.append(_entry(label, checkpoint, done[:2]))
     chosen = next(entry for entry in entries if entry.label == reference)
     context = options.context or ("npc" if options.data_set == "npc_170" else "lidc")
     text = comparison_markdown(entries, chosen, task.record | {"trained_on": trained_on}, CONTEXT[context])
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> str:
     write_comparison_csv(options.out / "compare.csv", entries, chosen)
     title = f"{', '.join(task.record['data'])}, {task.record['subset']}: {len(task.rows)} slices"
     plot_comparison(options.out / "compare.png", entries, title)
-    plot_examples(options.out / "examples.png", task.slices, example_rows(entries[0].evaluation, task.rows), shown)
+    plot_examples(options.out / "examples.png", task.slices, task.examples, shown)
     return f"{text}\nWritten to {options.out}"
 
 
@@ -81,7 +81,8 @@ def labelled(models: list[str]) -> dict[str, str]:
 
 
 def _evaluation(checkpoint, task, record: dict, folder: Path):
-    """(evaluation, robustness or None), read from `folder` where it was made before with this record."""
+    """(evaluation, robustness or None, predictions of the examples), read from `folder` where it was made before with this
+    record; predictions are not kept there."""
     from rich.progress import track
 
     from Training.evaluation_run import evaluate_on
@@ -110,7 +111,7 @@ def _entry(label: str, checkpoint, done: tuple):
 
 
 def finished(folder: Path, record: dict):
-    """(evaluation, robustness or None) of an earlier run with this very record; None where there is none."""
+    """(evaluation, robustness or None, []) of an earlier run with this very record; None where there is none."""
     from Training.evaluation import Evaluation
 
     path = folder / "table.json"
@@ -120,7 +121,7 @@ def finished(folder: Path, record: dict):
     if any(earlier.get(name) != value for name, value in json.loads(json.dumps(record)).items()):
         return None
     worse = Evaluation.load(folder / "robustness.npz") if record["conditions"] else None
-    return Evaluation.load(folder / "per_slice.npz"), worse
+    return Evaluation.load(folder / "per_slice.npz"), worse, []
 
 
 def cpu_seconds(method, size: int) -> dict[str, float]:
@@ -157,7 +158,7 @@ def cpu_seconds(method, size: int) -> dict[str, float]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = evaluation_options(description=__doc__)
+    parser = evaluation_options(__file__, __doc__)
     parser.add_argument("models", nargs="+", metavar="[LABEL=]MODEL")
     parser.add_argument("--reference", metavar="LABEL", help="whom the others are compared with (default: the first)")
     parser.add_argument(

@@ -18,11 +18,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from MultiRaterSegLib.errors import DataError
-from Training.evaluation_options import evaluation_options, positive, run_command
+from Training.command import positive
+from Training.evaluation_options import evaluation_options, run_on_slices
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return run_command("evaluate.py", _parser(), run, arguments)
+    return run_on_slices(_parser(), run, arguments)
 
 
 def run(options: argparse.Namespace) -> str:
@@ -32,8 +33,8 @@ def run(options: argparse.Namespace) -> str:
     from MultiRaterSegLib.checkpoint import load_checkpoint
     from MultiRaterSegLib.predictor import choose_device
     from Training.evaluation import Evaluation
-    from Training.evaluation_run import about, evaluate_on, load_task, predict_examples
-    from Training.example_slices import example_rows, plot_examples
+    from Training.evaluation_run import about, evaluate_on, load_task, show_examples
+    from Training.example_slices import plot_examples
     from Training.report import write_report
     from Training.report_plots import plot_report
 
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> str:
         checkpoint.method.use_steps(options.steps)
     task = load_task(options)
     record = about(checkpoint, task)
-    evaluation, robustness = evaluate_on(
+    evaluation, robustness, drawn = evaluate_on(
         checkpoint,
         task,
         options.save_predictions,
@@ -55,13 +56,13 @@ def run(options: argparse.Namespace) -> str:
     differences = {name: evaluation.differences(other) for name, other in others.items()}
     text = write_report(out, evaluation, record, differences, robustness)
     plot_report(out, evaluation, text.splitlines()[0].lstrip("# ") + f": {len(task.rows)} slices", robustness)
-    shown = [predict_examples(checkpoint, record["model"], task, evaluation)]
-    plot_examples(out / "examples.png", task.slices, example_rows(evaluation, task.rows), shown)
+    shown = [show_examples(checkpoint, record["model"], task, drawn)]
+    plot_examples(out / "examples.png", task.slices, task.examples, shown)
     return f"{text}\nWritten to {out}"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = evaluation_options(description=__doc__)
+    parser = evaluation_options(__file__, __doc__)
     parser.add_argument("model", help="a model's name, a .safetensors file or a run folder")
     parser.add_argument("--steps", type=positive, metavar="N", help="evaluations a sample (default: the model's own)")
     parser.add_argument("--save-predictions", type=Path, metavar="P.npz", help="keep the masks of the first seed")

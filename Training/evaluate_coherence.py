@@ -15,11 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from Training.evaluation_options import evaluation_options, positive, run_command
+from Training.command import positive
+from Training.evaluation_options import run_on_slices, slice_options
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return run_command("evaluate_coherence.py", _parser(), run, arguments)
+    return run_on_slices(_parser(), run, arguments)
 
 
 def run(options: argparse.Namespace) -> str:
@@ -29,19 +30,18 @@ def run(options: argparse.Namespace) -> str:
     from MultiRaterSegLib.checkpoint import load_checkpoint
     from MultiRaterSegLib.predictor import choose_device
     from Training.bootstrap import mean_estimate, paired_difference
-    from Training.evaluation_run import about, load_task
+    from Training.chosen_slices import choose_rows, data_names, load_slices, subset_words
+    from Training.evaluation_run import model_name
     from Training.markdown_table import cell, table
 
     checkpoint = load_checkpoint(options.model, choose_device(options.device))
     if options.steps:
         checkpoint.method.use_steps(options.steps)
-    every, options.every = options.every, 1
-    task = load_task(options)
-    pairs = neighbours(task.slices, task.rows)[::every]
-    measured = [pair_likeness(checkpoint, task.slices, pair, max(options.samples), options.seeds[0]) for pair in pairs]
-    patient = task.slices.patient[[first for first, _ in pairs]]
+    slices = load_slices(options)
+    pairs = neighbours(slices, choose_rows(slices, options))[:: options.every]
+    measured = [pair_likeness(checkpoint, slices, pair, options.samples, options.seed) for pair in pairs]
+    patient = slices.patient[[first for first, _ in pairs]]
     shared, apart, readers, kept = (np.array(column) for column in zip(*measured))
-    record = about(checkpoint, task)
     rows = [
         ["a sample's masks on neighbouring slices", "Dice"],
         ["noise shared along the slices", cell(mean_estimate(shared, patient), True)],
@@ -50,11 +50,12 @@ def run(options: argparse.Namespace) -> str:
         ["the readers' own masks", cell(mean_estimate(readers, patient), True)],
         ["pixels alike when drawn slice by slice", cell(mean_estimate(kept, patient), True)],
     ]
-    title = f"{record['model']} on {', '.join(record['data'])}, {record['subset']}: {len(pairs)} pairs of slices"
-    note = "" if record.get("steps") is None else f"{record['steps']} steps."
-    text = "\n".join(
-        table(title, rows, f"{max(options.samples)} samples; in brackets 95 % intervals over patients. {note}")
+    words = f"{', '.join(data_names(options))}, {subset_words(options, 'pair')}"
+    steps = checkpoint.method.steps
+    note = f"{options.samples} samples; in brackets 95 % intervals over patients." + (
+        f" {steps} steps." if steps else ""
     )
+    text = "\n".join(table(f"{model_name(checkpoint)} on {words}: {len(pairs)} pairs of slices", rows, note))
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "coherence.md").write_text(text)
     return f"{text}\nWritten to {options.out}"
@@ -104,11 +105,13 @@ def likeness(masks) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = evaluation_options(description=__doc__)
+    parser = slice_options(__file__, __doc__, "pair of slices")
     parser.add_argument("model", help="a model's name, a .safetensors file or a run folder")
     parser.add_argument("--steps", type=positive, metavar="N", help="evaluations a sample (default: the model's own)")
+    parser.add_argument("--samples", type=positive, default=8, metavar="N")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     parser.add_argument("--out", type=Path, default=Path("runs/coherence"))
-    parser.set_defaults(samples=[8], seeds=[0])
     return parser
 
 

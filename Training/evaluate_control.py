@@ -20,31 +20,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from MultiRaterSegLib.errors import DataError, MultiRaterSegError, UnsupportedRequest
-from Training.evaluation_options import REMINDER, TEST_FOLD
+from MultiRaterSegLib.errors import DataError, UnsupportedRequest
+from Training.evaluation_options import data_options, run_on_slices
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = data_options(__file__, __doc__, "slice that is large enough")
     parser.add_argument("model", help="a model by name, a .safetensors file or a run folder")
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--data", type=Path, nargs="+", metavar="FILE", help="prepared .npz files")
-    where.add_argument("--validation-of", metavar="RECIPE", help="or the inner validation patients of a recipe")
-    parser.add_argument("--root", type=Path, help="where the recipe's data lie (default: as it says)")
-    parser.add_argument("--every", type=int, default=1, help="use every n-th of these slices")
     parser.add_argument("--samples", type=int, default=8, help="samples averaged for a contour, and shown")
     parser.add_argument("--guidance", type=float, help="of a diffusion model's text (default: the model's own)")
     parser.add_argument("--pictures", type=int, default=2, help="slices in each picture")
     parser.add_argument("--out", type=Path, default=Path("runs/control"))
-    options = parser.parse_args(arguments)
-    if any(path.name == f"fold{TEST_FOLD}.npz" for path in options.data or ()):
-        print(REMINDER)
-    try:
-        print(run(options))
-    except MultiRaterSegError as error:
-        print(f"evaluate_control.py: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_on_slices(parser, run, arguments)
 
 
 def run(options: argparse.Namespace) -> str:
@@ -53,12 +40,11 @@ def run(options: argparse.Namespace) -> str:
 
     from MultiRaterSegLib.checkpoint import load_checkpoint
     from MultiRaterSegLib.predictor import choose_device
+    from Training.chosen_slices import data_names, load_slices
     from Training.control import CONTRADICTIONS, large_enough, measure_control
     from Training.control_plot import plot_control
-    from Training.data.lidc_slices import LidcSlices
     from Training.diffusion_settings import Setting, adjusted
-    from Training.evaluation_run import validation_slices
-    from Training.recipe import load_recipe
+    from Training.evaluation_run import model_name
 
     checkpoint = load_checkpoint(options.model, choose_device("auto"))
     if not checkpoint.method.follows_prompts:
@@ -66,10 +52,7 @@ def run(options: argparse.Namespace) -> str:
     if options.guidance is not None:
         method = adjusted(checkpoint.method, Setting(guidance=options.guidance))
         checkpoint = dataclasses.replace(checkpoint, method=method)
-    if options.validation_of:
-        slices = validation_slices(load_recipe(options.validation_of), options.root)
-    else:
-        slices = LidcSlices.load(options.data)
+    slices = load_slices(options)
     rows = large_enough(slices)[:: options.every]
     if not len(rows):
         raise DataError("No slice has a union of 100 pixels. Give other data.")
@@ -82,12 +65,12 @@ def run(options: argparse.Namespace) -> str:
     for name in ("roughness", "area"):
         pair = CONTRADICTIONS[name]
         plot_control(options.out / f"{name}.png", checkpoint, slices, shown, (pair.less, pair.more), options.samples)
-    text = describe(found, checkpoint.name, len(rows))
+    text = describe(found, model_name(checkpoint), f"{len(rows)} slices of {', '.join(data_names(options))}")
     (options.out / "control.md").write_text(text)
     return text
 
 
-def describe(found: dict[str, dict], model: str, slices: int) -> str:
+def describe(found: dict[str, dict], model: str, slices: str) -> str:
     """The measurements as Markdown."""
     from Training.bootstrap import Estimate
     from Training.markdown_table import cell, table
@@ -97,7 +80,7 @@ def describe(found: dict[str, dict], model: str, slices: int) -> str:
         change = 100 * math.expm1(row["change"])
         right = cell(Estimate(*row["right"]), percent=True)
         rows.append((name, row["less"], row["more"], str(row["cases"]), right, f"{change:+.1f}"))
-    return "\n".join(table(f"{model}: contradicting sentences on {slices} slices", rows))
+    return "\n".join(table(f"{model}: contradicting sentences on {slices}", rows))
 
 
 if __name__ == "__main__":

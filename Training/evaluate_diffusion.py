@@ -8,7 +8,7 @@
     python Training/evaluate_diffusion.py reference=runs/full mean=runs/mean_dice best=runs/best_rater --data fold2.npz
 
 Scored as in AmbiguousTextDiff and TDG-DiffDPO: all slices, empty masks are opinions, GED with 1 - Dice. By default one
-slice a patient, drawn by a seed. Every model meets the same slices and noise; differences are to the first row, paired. A
+slice a patient. Every model meets the same slices and noise; differences are to the first row, paired. A
 model without text has one row whatever --text asks. The largest number of --samples is drawn once, smaller ones are its
 first. Writes table.md and per_slice.npz into --out, after every setting anew.
 
@@ -26,18 +26,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from MultiRaterSegLib.errors import MultiRaterSegError
-from Training.evaluation_options import REMINDER, TEST_FOLD
+from Training.evaluation_options import run_on_slices, slice_options
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = slice_options(__file__, __doc__)
+    parser.set_defaults(subset="all", one_per_patient=0)
     parser.add_argument("models", nargs="+", help="a model, or NAME=MODEL")
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--data", type=Path, nargs="+", metavar="FILE", help="prepared .npz files")
-    where.add_argument("--validation-of", metavar="RECIPE", help="or the inner validation patients of a recipe")
-    parser.add_argument("--root", type=Path, help="where the recipe's data lie (default: as it says)")
-    parser.add_argument("--all-slices", action="store_true", help="every slice instead of one a patient")
+    parser.add_argument(
+        "--all-slices", action="store_const", const=None, dest="one_per_patient", help="instead of one a patient"
+    )
     parser.add_argument("--limit", type=int, help="at most so many slices")
     parser.add_argument("--text", nargs="+", choices=("neutral", "median", "other", "readers"), default=["neutral"])
     parser.add_argument("--sampler", nargs="+", choices=("ddim", "ddpm"), default=[None])
@@ -45,17 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--preference", type=float, nargs="+", default=[None], help="of an aligned model, 0 to 1")
     parser.add_argument("--guidance", type=float, nargs="+", default=[None], help="of the text; default: the model's")
     parser.add_argument("--samples", type=int, nargs="+", default=[16], metavar="N")
-    parser.add_argument("--seed", type=int, default=0, help="of noise, of texts, and of the slice of a patient")
+    parser.add_argument("--seed", type=int, default=0, help="of noise and of texts")
     parser.add_argument("--out", type=Path, default=Path("runs/evaluation/diffusion"))
-    options = parser.parse_args(arguments)
-    if any(path.name == f"fold{TEST_FOLD}.npz" for path in options.data or ()):
-        print(REMINDER)
-    try:
-        print(run(options))
-    except MultiRaterSegError as error:
-        print(f"evaluate_diffusion.py: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_on_slices(parser, run, arguments)
 
 
 def run(options: argparse.Namespace) -> str:
@@ -64,19 +54,12 @@ def run(options: argparse.Namespace) -> str:
 
     from MultiRaterSegLib.checkpoint import load_checkpoint
     from MultiRaterSegLib.predictor import choose_device
-    from Training.data.lidc_slices import LidcSlices
+    from Training.chosen_slices import choose_rows, data_names, load_slices, subset_words
     from Training.diffusion_settings import Setting, reads_text, score_setting
-    from Training.evaluation_run import one_per_patient, validation_slices
-    from Training.recipe import load_recipe
 
-    if options.validation_of:
-        slices = validation_slices(load_recipe(options.validation_of), options.root)
-        data = f"validation patients of {options.validation_of}"
-    else:
-        slices, data = LidcSlices.load(options.data), ", ".join(path.name for path in options.data)
-    rows = np.arange(len(slices))
-    rows = (rows if options.all_slices else one_per_patient(slices.patient, rows, options.seed))[: options.limit]
-    about = f"{data}, {len(rows)} slices, seed {options.seed}"
+    slices = load_slices(options)
+    rows = choose_rows(slices, options)[:: options.every][: options.limit]
+    about = f"{', '.join(data_names(options))}, {subset_words(options)}: {len(rows)} slices, seed {options.seed}"
     settings = itertools.product(options.text, options.sampler, options.steps, options.preference, options.guidance)
     settings = [Setting(*values) for values in settings]
     device, found, seconds = choose_device("auto"), {}, {}

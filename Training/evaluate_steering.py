@@ -18,51 +18,34 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from MultiRaterSegLib.errors import MultiRaterSegError
+from Training.evaluation_options import run_on_slices, slice_options
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = slice_options(__file__, __doc__)
     parser.add_argument("model", help="a model by name, a .safetensors file or a run folder")
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--data", type=Path, nargs="+", metavar="FILE", help="prepared .npz files")
-    where.add_argument("--validation-of", metavar="RECIPE", help="or the inner validation patients of a recipe")
-    parser.add_argument("--root", type=Path, help="where the recipe's data lie (default: as it says)")
     parser.add_argument("--pairs", type=Path, required=True, help="TOML with [[pair]] property, less, more")
-    parser.add_argument("--subset", default="four", choices=["all", "four", "large"])
-    parser.add_argument("--every", type=int, default=1, help="use every n-th slice")
     parser.add_argument("--samples", type=int, default=4, help="samples averaged for a contour")
     parser.add_argument("--out", type=Path, default=Path("runs/steering"))
-    options = parser.parse_args(arguments)
-    try:
-        print(run(options))
-    except MultiRaterSegError as error:
-        print(f"evaluate_steering.py: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_on_slices(parser, run, arguments)
 
 
 def run(options: argparse.Namespace) -> str:
     """Measures, writes the two files and returns the text."""
     from MultiRaterSegLib.checkpoint import load_checkpoint
-    from Training.data.lidc_slices import LidcSlices
-    from Training.evaluation_run import validation_slices
-    from Training.recipe import load_recipe
+    from Training.chosen_slices import choose_rows, data_names, load_slices, subset_words
+    from Training.evaluation_run import model_name
     from Training.steering import measure_pairs, measure_slider
 
     checkpoint = load_checkpoint(options.model)
-    if options.validation_of:
-        slices = validation_slices(load_recipe(options.validation_of), options.root)
-        data = [f"validation patients of {options.validation_of}"]
-    else:
-        slices, data = LidcSlices.load(options.data), [path.name for path in options.data]
-    rows = slices.subset(options.subset)[:: options.every]
+    slices = load_slices(options)
+    rows = choose_rows(slices, options)[:: options.every]
     pairs = tomllib.loads(options.pairs.read_text())["pair"]
     result = {
-        "model": checkpoint.name,
+        "model": model_name(checkpoint),
         "model_sha256": checkpoint.sha256,
-        "data": data,
-        "subset": options.subset,
+        "data": data_names(options),
+        "subset": subset_words(options),
         "slices": len(rows),
         "pairs": measure_pairs(checkpoint, slices, rows, pairs, options.samples),
         "slider": measure_slider(checkpoint, slices, rows, options.samples),

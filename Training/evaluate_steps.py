@@ -16,7 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from Training.evaluation_options import evaluation_options, positive, run_command
+from Training.command import positive
+from Training.evaluation_options import evaluation_options, run_on_slices
 
 STEPS = (250, 100, 50, 25, 10, 5, 2, 1)
 TOLERANCE = 0.01
@@ -31,7 +32,7 @@ COLUMNS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return run_command("evaluate_steps.py", _parser(), run, arguments)
+    return run_on_slices(_parser(), run, arguments)
 
 
 def run(options: argparse.Namespace) -> str:
@@ -160,7 +161,7 @@ def _draw(path: Path, figures: dict, default: int) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = evaluation_options(description=__doc__)
+    parser = evaluation_options(__file__, __doc__)
     parser.add_argument("model", help="a model's name, a .safetensors file or a run folder")
     parser.add_argument("--steps", type=positive, nargs="+", default=list(STEPS), metavar="N", help="numbers of steps")
     parser.add_argument("--timed", action="store_true", help="also measure CPU seconds; on an idle machine only")

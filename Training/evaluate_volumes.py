@@ -14,42 +14,38 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from MultiRaterSegLib.errors import MultiRaterSegError
+from Training.evaluation_options import data_options, run_on_slices
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = data_options(__file__, __doc__, "nodule")
     parser.add_argument("model", help="a model by name, a .safetensors file or a run folder")
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="prepared .npz files")
     parser.add_argument("--samples", type=int, default=20)
-    parser.add_argument("--every", type=int, default=1, help="use every n-th nodule")
     parser.add_argument("--min-slices", type=int, default=3, help="nodules with fewer slices are left out")
     parser.add_argument("--readers", type=int, default=4, help="at least so many readers outlined the nodule")
     parser.add_argument("--out", type=Path, default=Path("runs/volumes"))
-    options = parser.parse_args(arguments)
-    try:
-        result = run(options)
-    except MultiRaterSegError as error:
-        print(f"evaluate_volumes.py: {error}", file=sys.stderr)
-        return 2
+    return run_on_slices(parser, run, arguments)
+
+
+def run(options: argparse.Namespace) -> str:
+    """Measures, writes the file and returns the summary."""
+    result = measure(options)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "volumes.json").write_text(json.dumps(result, indent=2))
-    summary = {name: value for name, value in result.items() if name != "nodules"}
-    print(json.dumps(summary, indent=2))
-    return 0
+    return json.dumps({name: value for name, value in result.items() if name != "nodules"}, indent=2)
 
 
-def run(options: argparse.Namespace) -> dict:
+def measure(options: argparse.Namespace) -> dict:
     """Segments every nodule; the summary and one row a nodule."""
     import numpy as np
     from rich.progress import track
 
     from MultiRaterSegLib.predictor import VolumePredictor
-    from Training.data.lidc_slices import LidcSlices
+    from Training.chosen_slices import data_names, load_slices
     from Training.nodule_volumes import nodule_rows, stacked
 
     predictor = VolumePredictor.from_checkpoint(options.model)
-    slices = LidcSlices.load(options.data)
+    slices = load_slices(options)
     nodules = nodule_rows(slices, options.min_slices, options.readers)[:: options.every]
     rows = []
     for number in track(range(len(nodules)), "nodules", transient=True):
@@ -72,7 +68,7 @@ def run(options: argparse.Namespace) -> dict:
     return {
         "model": predictor.checkpoint.name,
         "model_sha256": predictor.checkpoint.sha256,
-        "data": [path.name for path in options.data],
+        "data": data_names(options),
         "count": len(rows),
         "consensus_dice": float(dice.mean()),
         "consensus_dice_median": float(np.median(dice)),

@@ -1,11 +1,10 @@
-"""What evaluate.py and compare.py share: which slices, with which settings, and a model's evaluation on them."""
+"""What evaluate.py and compare.py share: slices with settings, and a model's evaluation on them."""
 
 import argparse
-import dataclasses
-import zlib
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +12,23 @@ import numpy as np
 from MultiRaterSegLib.checkpoint import Checkpoint
 from MultiRaterSegLib.errors import DataError
 
-from .data import DATASETS, load_data
-from .data.lidc_slices import LidcSlices
+from .chosen_slices import BUNDLED, choose_rows, data_names, load_slices, subset_words
+from .data import DATASETS
 from .data.simulated import simulate_acquisitions
 from .data.slices import Slices
 from .evaluation import Evaluation, evaluate
 from .example_slices import Shown, example_rows
 from .recipe import DataSettings, Recipe, load_recipe
 from .robustness import acquired_planes, corrupted_planes, evaluate_conditions
-from .slice_predictions import Planes, PredictionFile, Sampling, experts_and_readers, predict_slices
+from .slice_predictions import (
+    Planes,
+    PredictionFile,
+    Sampling,
+    SlicePrediction,
+    experts_and_readers,
+    predict_slices,
+)
 
-BUNDLED = Path("Resources/SampleData")
 SAME_FOLDS = (
     "lidc_slices",
     "lidc_described",
@@ -44,83 +49,53 @@ class Task:
     record: dict
     validation_of: Recipe | None = None
 
+    @cached_property
+    def examples(self) -> list[int]:
+        """Rows that are shown as a picture."""
+        return example_rows(self.slices, self.rows)
+
 
 def load_task(options: argparse.Namespace) -> Task:
     """What the options of `evaluation_options` ask for. Raises DataError for what is missing or does not go together."""
     acquired = "acquisition" in options.robustness
     if acquired and (options.data_set != "simulated" or len(options.robustness) > 1):
         raise DataError("--robustness acquisition needs --data-set simulated, and no other kind beside it.")
-    root = options.root or BUNDLED
-    acquisitions = simulate_acquisitions(root, tuple(options.folds), options.every) if acquired else {}
-    if acquired and options.clean_scanner not in acquisitions:
-        raise DataError(f"There is no scanner '{options.clean_scanner}'. Scanners: {', '.join(acquisitions)}.")
-    recipe = load_recipe(options.validation_of) if options.validation_of else None
-    if acquired:
-        slices = acquisitions[options.clean_scanner]
-    else:
-        slices = validation_slices(recipe, options.root) if recipe else _load(options, root)
-    rows = slices.subset(options.subset)
-    if options.one_per_patient is not None:
-        rows = one_per_patient(slices.patient[rows], rows, options.one_per_patient)
-    rows = rows[:: 1 if acquired else options.every]
     conditions: dict[str, Planes] = {}
     if acquired:
+        acquisitions = simulate_acquisitions(options.root or BUNDLED, tuple(options.folds), options.every)
         conditions = acquired_planes(acquisitions, options.clean_scanner)
-    elif options.robustness:
-        conditions = corrupted_planes(slices, rows, options.robustness)
-    thinned = "nodule" if acquired else "slice"
+        slices = acquisitions[options.clean_scanner]
+        rows = choose_rows(slices, options)
+    else:
+        slices = load_slices(options)
+        rows = choose_rows(slices, options)[:: options.every]
+        if options.robustness:
+            conditions = corrupted_planes(slices, rows, options.robustness)
     record = {
-        "data": [f"validation patients of {recipe.name}"] if recipe else data_names(options),
-        "subset": options.subset
-        + ("" if options.one_per_patient is None else f", a slice of each patient (seed {options.one_per_patient})")
-        + (f", every {options.every}. {thinned}" if options.every > 1 else ""),
+        "data": data_names(options),
+        "subset": subset_words(options, "nodule" if acquired else "slice"),
         "sizes": options.samples,
         "seeds": options.seeds,
         "expert_samples": options.expert_samples,
         "conditions": list(conditions),
         "robustness_samples": options.robustness_samples,
     }
+    recipe = load_recipe(options.validation_of) if options.validation_of else None
     return Task(slices, rows, conditions, record, recipe)
 
 
-def one_per_patient(patient: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
-    """One of each patient's rows, ascending. patient: [n], whose each row is. Which one depends on the seed, the patient and
-    the patient's own rows only, so other patients in the data change nothing."""
-    chosen = []
-    for name in np.unique(patient):
-        own = rows[patient == name]
-        rng = np.random.default_rng([seed, zlib.crc32(str(name).encode())])
-        chosen.append(own[rng.integers(len(own))])
-    return np.sort(np.array(chosen, rows.dtype))
-
-
-def validation_slices(recipe: Recipe, root: Path | None = None) -> Slices:
-    """Of the patients whom training by this recipe holds back to choose the best step. root: None = the recipe's own."""
-    settings = recipe.data if root is None else dataclasses.replace(recipe.data, root=str(root))
-    return load_data(settings).split_patients(settings.validation_share, recipe.seed)[1].slices
-
-
-def _load(options: argparse.Namespace, root: Path) -> Slices:
-    if options.data:
-        return LidcSlices.load(options.data)
-    if options.data_set not in DATASETS:
-        raise DataError(f"--data-set {options.data_set} is unknown. Data sets: {', '.join(DATASETS)}.")
-    return DATASETS[options.data_set](root, tuple(options.folds)).slices
-
-
-def data_names(options: argparse.Namespace) -> list[str]:
-    """How the report calls the data: names of prepared files, or "NAME fold N"."""
-    return [path.name for path in options.data] or [f"{options.data_set} fold {fold}" for fold in options.folds]
+def model_name(checkpoint: Checkpoint) -> str:
+    """A run's best.safetensors is called by its recipe."""
+    return checkpoint.info.get("recipe", {}).get("name", "best") if checkpoint.name == "best" else checkpoint.name
 
 
 def about(checkpoint: Checkpoint, task: Task) -> dict:
-    """What is evaluated. A run's best.safetensors is called by its recipe; folds that it was trained on are named."""
-    recipe = checkpoint.info.get("recipe", {})
+    """What is evaluated; folds that it was trained on are named."""
     return {
-        "model": recipe.get("name", "best") if checkpoint.name == "best" else checkpoint.name,
+        "model": model_name(checkpoint),
         "model_sha256": checkpoint.sha256,
         "method": checkpoint.method.name,
-        "trained_on": trained_on(recipe, task),
+        "trained_on": trained_on(checkpoint.info.get("recipe", {}), task),
         **({} if checkpoint.method.steps is None else {"steps": checkpoint.method.steps}),
         **task.record,
     }
@@ -156,10 +131,19 @@ def evaluate_on(
     task: Task,
     save_predictions: Path | None = None,
     progress: Callable[[str, int], Progress] = lambda _name, _total: iter,
-) -> tuple[Evaluation, Evaluation | None]:
-    """The tables' figures, and those under the task's conditions. progress(name, slices) wraps each loop over slices."""
+) -> tuple[Evaluation, Evaluation | None, list[SlicePrediction]]:
+    """The tables' figures, those under the task's conditions, and the predictions of its examples. progress(name, slices)
+    wraps each loop over slices."""
     method, frame, count = checkpoint.method, checkpoint.frame, len(task.rows)
     settings = {name: task.record[name] for name in ("sizes", "seeds", "expert_samples")}
+    examples: dict[int, SlicePrediction] = {}
+
+    def keep(prediction: SlicePrediction) -> None:
+        if file is not None:
+            file.add(prediction)
+        if prediction.row in task.examples:
+            examples[prediction.row] = prediction
+
     with PredictionFile(save_predictions, task.rows) if save_predictions else nullcontext() as file:
         evaluation = evaluate(
             method,
@@ -167,11 +151,12 @@ def evaluate_on(
             task.slices,
             task.rows,
             **settings,
-            keep=file.add if file else None,
+            keep=keep,
             progress=progress(method.title, count),
         )
+    shown = [examples[row] for row in task.examples]
     if not task.conditions:
-        return evaluation, None
+        return evaluation, None, shown
     sampling = Sampling(task.record["robustness_samples"], tuple(settings["seeds"][:1]), settings["expert_samples"])
     worse = evaluate_conditions(
         method,
@@ -182,13 +167,13 @@ def evaluate_on(
         sampling,
         progress(f"{method.title}, worse images", count),
     )
-    return evaluation, worse
+    return evaluation, worse, shown
 
 
-def predict_examples(checkpoint: Checkpoint, label: str, task: Task, evaluation: Evaluation) -> Shown:
-    """What a model draws, in the first seed, of the slices that `example_rows` chooses."""
-    record = task.record
-    sampling = Sampling(max(record["sizes"]), tuple(record["seeds"][:1]), record["expert_samples"])
-    rows = example_rows(evaluation, task.rows)
-    predictions = list(predict_slices(checkpoint.method, checkpoint.frame, task.slices, rows, sampling))
+def show_examples(checkpoint: Checkpoint, label: str, task: Task, predictions: list[SlicePrediction]) -> Shown:
+    """What a model drew of the task's examples; where there are no predictions, they are drawn now, in the first seed."""
+    if not predictions:
+        record = task.record
+        sampling = Sampling(max(record["sizes"]), tuple(record["seeds"][:1]), record["expert_samples"])
+        predictions = list(predict_slices(checkpoint.method, checkpoint.frame, task.slices, task.examples, sampling))
     return Shown(label, predictions, [reader for _, reader in experts_and_readers(checkpoint.method, task.slices)])

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from MultiRaterSegLib.metrics import Pairs, diversity, ged
 
 from .data.slices import Slices
-from .evaluation import Evaluation, readers
+from .evaluation import readers
 from .slice_predictions import SlicePrediction, reader_names
 
 QUANTILES = (0.2, 0.5, 0.8)
@@ -38,9 +38,10 @@ class Shown:
     experts: Sequence[int]
 
 
-def example_rows(evaluation: Evaluation, rows: np.ndarray) -> list[int]:
-    """The slices at QUANTILES of the readers' disagreement: chosen by the readers, not by what a model makes of them."""
-    order = np.argsort(evaluation.figures["readers"]["diversity"], kind="stable")
+def example_rows(slices: Slices, rows: np.ndarray) -> list[int]:
+    """The slices at QUANTILES of the readers' disagreement: chosen by the readers, before a model has drawn anything."""
+    drawn = (readers(slices, row) for row in rows)
+    order = np.argsort([diversity(Pairs.of(labels, labels)) for labels in drawn], kind="stable")
     places = dict.fromkeys(round(q * (len(order) - 1)) for q in QUANTILES)
     return [int(rows[order[place]]) for place in places]
 

@@ -10,17 +10,17 @@ holds both ends, so it can be turned again (in Python: `method.preference = 0.5`
 other model's file holds with the same values; both files must then lie in one folder, or the other be installed.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from MultiRaterSegLib.errors import DataError, MultiRaterSegError
+from MultiRaterSegLib.errors import DataError
+from Training.command import command_parser, run_command
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__file__, __doc__)
     parser.add_argument("model", help="a model by name, a .safetensors file or a run folder")
     parser.add_argument("--steps", type=int, help="network evaluations of a sample")
     parser.add_argument(
@@ -29,14 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--preference", type=float, help="of an aligned model, 0 to 1")
     parser.add_argument("--share", metavar="MODEL", help="a model whose file holds the rest of the weights")
     parser.add_argument("--out", type=Path, required=True, help="the .safetensors file to write")
-    options = parser.parse_args(arguments)
-    try:
-        written = export(options.model, options.out, options.steps, options.guidance, options.preference, options.share)
-    except MultiRaterSegError as error:
-        print(f"export_model.py: {error}", file=sys.stderr)
-        return 2
-    print(written)
-    return 0
+    return run_command(parser, lambda options: export(**vars(options)), arguments)
 
 
 def export(

@@ -26,8 +26,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from MultiRaterSegLib.errors import CheckpointError, DataError, MultiRaterSegError
+from MultiRaterSegLib.errors import CheckpointError, DataError
 from MultiRaterSegLib.metrics import Pairs
+from Training.command import command_parser, run_command
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def make_pairs(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__file__, __doc__)
     parser.add_argument("model", help="the reference: a model by name, a .safetensors file or a run folder")
     parser.add_argument("--strategy", nargs="+", choices=STRATEGIES, default=["mean_dice"])
     parser.add_argument("--candidates", type=int, default=4, help="masks drawn for a slice (the paper: 4)")
@@ -92,13 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--root", required=True, help="where the data set lies that the model was trained on")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write into")
-    options = parser.parse_args(arguments)
-    try:
-        print(run(options))
-    except MultiRaterSegError as error:
-        print(f"preferences.py: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(parser, run, arguments)
 
 
 def run(options: argparse.Namespace) -> str:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from MultiRaterSegLib.errors import DataError, MultiRaterSegError
+from MultiRaterSegLib.errors import DataError
+from Training.command import command_parser, run_command
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__file__, __doc__)
     parser.add_argument("folder", type=Path, help="where the patients' folders are")
     parser.add_argument("out", type=Path, help="gets fold0.npz, fold1.npz, ...")
     parser.add_argument("--folds", type=int, default=4, help="number of folds (default: 4)")
@@ -26,15 +27,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--spacing", type=Path, metavar="CSV", help="columns patient, pixel_spacing_mm, slice_thickness_mm"
     )
-    options = parser.parse_args(arguments)
-    try:
-        counts = prepare(options.folder, options.out, options.folds, options.seed, options.exclude, options.spacing)
-    except MultiRaterSegError as error:
-        print(f"prepare.py: {error}", file=sys.stderr)
-        return 2
-    for fold, (patients, slices) in enumerate(counts):
-        print(f"{options.out / f'fold{fold}.npz'}: {slices} slices of {patients} patients")
-    return 0
+    return run_command(parser, run, arguments)
+
+
+def run(options: argparse.Namespace) -> str:
+    """Writes the folds and says what is in them."""
+    counts = prepare(**vars(options))
+    return "\n".join(
+        f"{options.out / f'fold{fold}.npz'}: {slices} slices of {patients} patients"
+        for fold, (patients, slices) in enumerate(counts)
+    )
 
 
 def prepare(

@@ -15,30 +15,30 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from MultiRaterSegLib.errors import MultiRaterSegError, RecipeError
+from MultiRaterSegLib.errors import RecipeError
+from Training.command import command_parser, run_command
 from Training.start_options import add_start_options
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__file__, __doc__)
     parser.add_argument("recipe", help="a .toml file or the name of a shipped recipe")
     parser.add_argument("--vary", action="append", required=True, metavar="KEY=A,B,...", help="values of one key")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value for all")
     parser.add_argument("--stages", nargs="+", help="only these stages")
     add_start_options(parser)
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
-    options = parser.parse_args(arguments)
-    try:
-        axes = [_axis(text) for text in options.vary]
-        rows = [_run(options, dict(zip([key for key, _ in axes], values))) for values in _grid(axes)]
-    except MultiRaterSegError as error:
-        print(f"sweep.py: {error}", file=sys.stderr)
-        return 2
+    return run_command(parser, run, arguments)
+
+
+def run(options: argparse.Namespace) -> str:
+    """Trains what is not there yet, writes the files and returns the table as CSV."""
+    axes = [_axis(text) for text in options.vary]
+    rows = [_run(options, dict(zip([key for key, _ in axes], values))) for values in _grid(axes)]
     _write(options.out / "sweep.csv", rows)
     if len(axes) == 2:
         _draw(options.out / "sweep.png", axes, rows)
-    print((options.out / "sweep.csv").read_text())
-    return 0
+    return (options.out / "sweep.csv").read_text()
 
 
 def _axis(text: str) -> tuple[str, list[str]]:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from MultiRaterSegLib.errors import MultiRaterSegError
+from Training.command import command_parser, run_command
 from Training.start_options import add_start_options
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser(__file__, __doc__)
     parser.add_argument("recipe", nargs="?", help="a .toml file or the name of a shipped recipe")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe"
@@ -29,26 +29,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the run folder")
     add_start_options(parser)
     parser.add_argument("--stages", nargs="+", help="only these stages, in the method's order")
-    options = parser.parse_args(arguments)
+    return run_command(parser, run, arguments)
+
+
+def run(options: argparse.Namespace) -> str:
+    """Trains and says where the best weights are; without a recipe, the recipes that there are."""
     from Training.recipe import list_recipes, load_recipe  # after --help: these import torch
 
     if options.recipe is None:
-        print("Recipes (python Training/train.py NAME):")
-        for path in list_recipes():
-            print(f"  {path.stem:28s}{path.read_text().splitlines()[0].lstrip('# ')}")
-        return 0
-    try:
-        from Training.fit import train
-        from Training.start import start_with
+        lines = [f"  {path.stem:28s}{path.read_text().splitlines()[0].lstrip('# ')}" for path in list_recipes()]
+        return "\n".join(["Recipes (python Training/train.py NAME):", *lines])
+    from Training.fit import train
+    from Training.start import start_with
 
-        recipe = load_recipe(options.recipe, options.set)
-        start = start_with(options)
-        best = train(recipe, options.out or Path("runs") / recipe.name, options.resume, start, options.stages)
-    except MultiRaterSegError as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return 2
-    print(f"Best weights: {best}")
-    return 0
+    recipe = load_recipe(options.recipe, options.set)
+    out = options.out or Path("runs") / recipe.name
+    return f"Best weights: {train(recipe, out, options.resume, start_with(options), options.stages)}"
 
 
 if __name__ == "__main__":
