@@ -17,6 +17,9 @@ from .text.slots import Slots
 HALO_BAND = (0.25, 0.70)
 """Intensities that count as hazy rim, as shares of the way from the surroundings to the lesion's core."""
 
+STRAND_GAP = 3
+"""An opening takes the foot of a strand for a part of the lesion; so far may a strand be from the outline that it leaves."""
+
 MIN_PIXELS, MIN_RIM_PIXELS = 12, 4
 """Outlines and rims smaller than this have no roughness or share worth comparing."""
 
@@ -67,8 +70,11 @@ def without_halo(mask: Tensor, found: Regions) -> Tensor:
 
 
 def with_strands(mask: Tensor, found: Regions) -> Tensor:
-    """mask with the thin bright strands and readers' protrusions that leave the lesion."""
-    return mask | found.strands
+    """mask with the thin bright strands and readers' protrusions that leave it, each with what lies between it and the mask
+    (up to STRAND_GAP pixels); those that leave another reader's outline only are not of this mask."""
+    near = _dilate(mask, STRAND_GAP)
+    strands = _connected_to(mask, found.strands | near, STRAND_GAP + 5) & found.strands
+    return mask | strands | (near & _dilate(strands, STRAND_GAP))
 
 
 def smoothed(mask: Tensor, sigma: float = 2.0) -> Tensor:

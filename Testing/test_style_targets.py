@@ -74,6 +74,16 @@ def test_strands_are_found_and_make_the_outline_rougher():
     assert roughness(with_strands(found.majority, found)) > roughness(found.majority)
 
 
+def test_a_strand_is_joined_to_the_outline_that_it_leaves_and_to_no_other():
+    image, masks = part_solid()
+    found = regions(image, masks)
+    spiky = with_strands(found.majority, found)[0]
+    assert spiky[31:34, 45:48].any()
+    assert ndimage.label(spiky.numpy(), np.ones((3, 3)))[1] == 1  # no island
+    far = disc(4)[None]
+    assert torch.equal(with_strands(far, found), far)
+
+
 def test_smoothing_keeps_the_area_and_rounds_the_outline():
     generator = torch.Generator().manual_seed(0)
     ragged = disc(10)[None] & (torch.rand(1, 64, 64, generator=generator) > 0.25)
