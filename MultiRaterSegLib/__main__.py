@@ -128,6 +128,12 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="network evaluations a sample, of a diffusion model (default: its own)",
     )
+    parser.add_argument(
+        "--preference",
+        type=float,
+        metavar="0..1",
+        help="of an aligned model: 0 draws as before its alignment, 1 as alignment left it (default: its own)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same readers (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
 

@@ -77,13 +77,15 @@ class LesionResult:
 
     @property
     def _model_warnings(self) -> tuple[str, ...]:
-        """A sentence where the outlines are not of one model, or not of one number of its steps: then they differ for more
-        than one reason."""
+        """Sentences where the outlines are not of one model, or not drawn alike by it: then they differ for more than one
+        reason."""
         if by_model := self._told_apart_by("model"):
             return (f"These outlines come from different models, which differ too ({by_model}).",)
-        if by_steps := self._told_apart_by("sampling_steps"):
-            return (f"These outlines were drawn in different numbers of steps ({by_steps}).",)
-        return ()
+        found = (
+            ("in different numbers of steps", self._told_apart_by("sampling_steps")),
+            ("with different preferences", self._told_apart_by("preference")),
+        )
+        return tuple(f"These outlines were drawn {how} ({values})." for how, values in found if values)
 
     def _told_apart_by(self, fact: str) -> str:
         """Titles by what their provenance says; "" where all say the same."""

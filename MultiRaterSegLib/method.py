@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .errors import UnsupportedRequest
 from .expert import Expert
+from .knobs import OWN, Knobs
 from .noise import Noise
 
 Style: TypeAlias = Tensor
@@ -76,11 +77,11 @@ class Stage:
 
 
 class Abilities(NamedTuple):
-    """What can be asked of a model. steps: network evaluations a sample, most_steps: how many it can take at most; None
-    where that cannot be chosen."""
+    """What can be asked of a model. knobs: those that it has, with its own values. most_steps: how many it can take at most;
+    None where that cannot be chosen."""
 
     follows_prompts: bool
-    steps: int | None = None
+    knobs: Knobs = OWN
     most_steps: int | None = None
 
 
@@ -93,6 +94,8 @@ class Method(nn.Module, ABC):
     follows_prompts: bool = False
     starts_from_another: ClassVar[bool] = False
     """Whether training makes sense only from the weights of another run (train.py --start-from)."""
+    preference: float | None = None
+    """Of an aligned method: whether it draws as its reference did (0) or as alignment left it (1), or between them."""
     config: Any
     channels: int
     labels: tuple[str, ...]
@@ -130,7 +133,7 @@ class Method(nn.Module, ABC):
     @property
     def steps(self) -> int | None:
         """Network evaluations a sample takes where that can be chosen, None where it cannot."""
-        return self.abilities(self.config).steps
+        return self.abilities(self.config).knobs.steps
 
     def use_steps(self, steps: int) -> None:
         """From now on a sample takes so many. Raises UnsupportedRequest where it cannot be chosen, or not that many."""
@@ -140,6 +143,22 @@ class Method(nn.Module, ABC):
         if not 1 <= steps <= most:
             raise UnsupportedRequest(f"A sample can take 1 to {most} steps; got {steps}.")
         self.config = replace(self.config, sampling_steps=steps)
+
+    def use_preference(self, preference: float) -> None:
+        """From now on it draws so. Raises UnsupportedRequest where it was not aligned, or outside 0..1."""
+        raise UnsupportedRequest(f"{self.title} was not aligned, so there is no preference to choose; leave it out.")
+
+    @property
+    def knobs(self) -> Knobs:
+        """What it draws with now."""
+        return Knobs(self.steps, self.preference)
+
+    def use(self, knobs: Knobs) -> None:
+        """From now on it draws so; what is None stays as it is. Raises UnsupportedRequest for what cannot be chosen."""
+        if knobs.steps is not None:
+            self.use_steps(knobs.steps)
+        if knobs.preference is not None:
+            self.use_preference(knobs.preference)
 
     def interpolate(self, a: Style, b: Style, t: float) -> Style:
         """Between two styles: t = 0 is exactly a, t = 1 exactly b."""

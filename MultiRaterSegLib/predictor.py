@@ -15,6 +15,7 @@ from .errors import Cancelled, UnsupportedRequest
 from .expert import offered
 from .frame import Frame
 from .geometry import Grid, Volume
+from .knobs import Knobs
 from .memory import in_halves
 from .method import Method, Style
 from .noise import Noise
@@ -41,27 +42,30 @@ class VolumePredictor:
         self.checkpoint, self.device = checkpoint, torch.device(device)
         self.method: Method = checkpoint.method.to(self.device).eval()
         self.frame: Frame = checkpoint.frame
-        self._own_steps = self.method.steps
+        self._own = self.method.knobs
 
     @classmethod
     def from_checkpoint(
-        cls, name_or_path: str | Path = DEFAULT_MODEL, device: str = "auto", steps: int | None = None
+        cls,
+        name_or_path: str | Path = DEFAULT_MODEL,
+        device: str = "auto",
+        steps: int | None = None,
+        preference: float | None = None,
     ) -> "VolumePredictor":
         """A shipped or installed model by name, or a file. device: "auto", "cpu", "cuda", "cuda:1", "mps".
 
-        steps: network evaluations a sample, of a model that samples in steps; None = the model's own choice.
+        steps: network evaluations a sample, of a model that samples in steps. preference: of an aligned model, 0 to 1 (see
+        Knobs). None = the model's own choice.
         """
         device = choose_device(device)
         predictor = cls(load_checkpoint(name_or_path, device), device)
-        predictor.use_steps(steps)
+        predictor.use(Knobs(steps, preference))
         return predictor
 
-    def use_steps(self, steps: int | None) -> None:
-        """From now on a sample takes so many network evaluations; None: the model's own number. Raises UnsupportedRequest
-        where the model draws in no steps, or cannot take that many."""
-        wanted = self._own_steps if steps is None else steps
-        if wanted != self.method.steps:
-            self.method.use_steps(wanted)
+    def use(self, knobs: Knobs) -> None:
+        """From now on it draws so; None: the model's own value. Raises UnsupportedRequest for a knob that the model does not
+        have, or that does not go so far."""
+        self.method.use(knobs.over(self._own))
 
     @property
     def experts(self) -> list[str]:
@@ -118,7 +122,7 @@ class VolumePredictor:
             "python": platform.python_version(),
             "seed": seed,
             "samples": samples,
-            **({} if self.method.steps is None else {"sampling_steps": self.method.steps}),
+            **self.method.knobs.provenance,
             **request,
         }
 

@@ -6,6 +6,7 @@ from tiny_model import FRAME, METHOD_NAMES, save_tiny_model, tiny_batch, tiny_me
 
 from MultiRaterSegLib.checkpoint import load_checkpoint
 from MultiRaterSegLib.errors import UnsupportedRequest
+from MultiRaterSegLib.knobs import Knobs
 from MultiRaterSegLib.method import Abilities
 from MultiRaterSegLib.noise import Noise
 
@@ -46,8 +47,8 @@ def test_samples_are_probabilities_over_labels(name):
 def test_what_it_can_do_is_known_from_its_config_and_true(name):
     method = tiny_method(name)
     said = method.abilities(method.config)
-    assert said[:2] == (method.follows_prompts, method.steps)
-    if said.steps is None:
+    assert said[:2] == (method.follows_prompts, method.knobs)
+    if said.knobs.steps is None:
         assert said == Abilities(method.follows_prompts)
         with pytest.raises(UnsupportedRequest, match=f"{method.title} takes cannot be chosen"):
             method.use_steps(2)
@@ -57,10 +58,33 @@ def test_what_it_can_do_is_known_from_its_config_and_true(name):
             method.use_steps(steps)
     encoded, noise = method.encode(tiny_batch().image), Noise(0, samples=range(2))
     drawn = {}
-    for steps in (1, said.steps, said.most_steps):
+    for steps in (1, said.knobs.steps, said.most_steps):
         method.use_steps(steps)
         assert method.steps == steps
         drawn[steps] = method.sample(encoded, noise)
+    assert len({float(p.sum((0, 1, 3, 4))[1]) for p in drawn.values()}) == 3
+
+
+def test_the_preference_is_a_choice_where_the_method_was_aligned(name):
+    method = tiny_method(name)
+    own = method.preference
+    if own is None:
+        with pytest.raises(UnsupportedRequest, match=f"{method.title} was not aligned"):
+            method.use(Knobs(preference=0.5))
+        return
+    for preference in (-0.1, 1.1, float("nan")):
+        with pytest.raises(UnsupportedRequest, match=f"0 .* to 1 .*; got {preference}"):
+            method.use(Knobs(preference=preference))
+    assert method.knobs == Knobs(method.steps, own)
+    with torch.no_grad():
+        for weight in method.policy.denoiser.parameters():
+            weight += 0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
+    encoded, noise = method.encode(tiny_batch().image), Noise(0, samples=range(2))
+    drawn = {}
+    for preference in (0, 0.5, 1):
+        method.use(Knobs(preference=preference))
+        assert method.abilities(method.config).knobs == method.knobs == Knobs(method.steps, preference)
+        drawn[preference] = method.sample(encoded, noise)
     assert len({float(p.sum((0, 1, 3, 4))[1]) for p in drawn.values()}) == 3
 
 

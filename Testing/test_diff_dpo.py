@@ -211,7 +211,7 @@ def test_the_knobs_are_kept_with_the_model_and_can_be_turned_in_a_file(tmp_path)
     with torch.no_grad():
         reference = method.policy.sample(encoded, noise, denoiser=method.reference)
         torch.testing.assert_close(turned.method.sample(encoded, noise), reference, atol=0.02, rtol=0)  # float16
-    with pytest.raises(DataError, match="0 .* to 1"):
+    with pytest.raises(UnsupportedRequest, match="0 .* to 1"):
         export(path, tmp_path / "x.safetensors", preference=1.5)
     with pytest.raises(DataError, match="preference"):
         export(save_tiny_model(tmp_path / "p.safetensors", REFERENCE), tmp_path / "x.safetensors", preference=0.5)

@@ -1,6 +1,7 @@
 """Every entry of METHODS in the command line and in the worker: models with random weights, and not a line for any one."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tiny_model import EXPERTS, FRAME, METHOD_NAMES, TINY_CONFIG, save_every_met
 from MultiRaterSegLib.__main__ import main
 from MultiRaterSegLib.checkpoint import save_checkpoint
 from MultiRaterSegLib.expert import offered
+from MultiRaterSegLib.knobs import Knobs
 from MultiRaterSegLib.methods import METHODS
 from MultiRaterSegLib.predictor import DEFAULT_MODEL, VolumePredictor
 from MultiRaterSegLib.preview import Previewer
@@ -128,6 +130,20 @@ def test_more_steps_than_there_are_end_in_a_sentence(name, models, run, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+@every_method
+def test_the_preference_of_an_aligned_model_is_recorded_and_any_other_refuses_it(name, models, run, tmp_path, capfd):
+    method = predictor_of(models, f"tiny_{name}").method
+    is_aligned = method.preference is not None
+    assert run(f"tiny_{name}", "--preference", "0.5" if is_aligned else "1") == (0 if is_aligned else 2)
+    if is_aligned:
+        made = report_in(tmp_path / "out")["provenance"]
+        assert Knobs.of(made) == Knobs(method.steps, 0.5)
+        assert run(f"tiny_{name}", "--preference", "1.5") == 2
+    refusal = capfd.readouterr().err.splitlines()[-1]
+    wrong = "to 1 (as alignment left it); got 1.5." if is_aligned else "there is no preference to choose; leave it out."
+    assert refusal.endswith(wrong)
+
+
 def test_the_model_that_a_refusal_points_at_follows_prompts():
     assert VolumePredictor.from_checkpoint(DEFAULT_MODEL, "cpu").method.follows_prompts
 
@@ -161,11 +177,8 @@ def test_the_worker_offers_and_answers_what_the_method_can(name, readers, models
     said = worker.models[model]
     assert [expert["name"] for expert in said["experts"]] == predictor.experts
     method = predictor.method
-    assert (said["title"], said["follows_prompts"], said["steps"]) == (
-        method.title,
-        method.follows_prompts,
-        method.steps,
-    )
+    assert (said["title"], said["follows_prompts"]) == (method.title, method.follows_prompts)
+    assert said["knobs"] == {"steps": method.steps, "preference": method.preference}
     region = Region.around(Place.of(SCAN.grid, CENTER), SCAN.grid, predictor.frame)
     place = lesion_of(model, region)
     own = predictor.lesion(SCAN, at=CENTER)
@@ -178,11 +191,11 @@ def test_the_worker_offers_and_answers_what_the_method_can(name, readers, models
 
 
 @every_method
-def test_steps_that_a_method_does_not_draw_in_are_refused(name, models, worker):
+def test_knobs_that_a_method_does_not_have_are_refused(name, models, worker):
     predictor = predictor_of(models, f"tiny_{name}")
     most = worker.models[f"tiny_{name}"]["most_steps"]
     region = Region.around(Place.of(SCAN.grid, CENTER), SCAN.grid, predictor.frame)
-    place = {**lesion_of(f"tiny_{name}", region), "key": f"{name} in steps", "steps": 1 + (most or 0)}
+    place = {**lesion_of(f"tiny_{name}", region), "key": f"{name} in steps", "knobs": {"steps": 1 + (most or 0)}}
     voxels = [np.ascontiguousarray(region.cut(SCAN))]
     error = worker.ask("ask", voxels, lesion=place, style=None, samples=1)[0]["error"]
     title = predictor.method.title
@@ -191,27 +204,37 @@ def test_steps_that_a_method_does_not_draw_in_are_refused(name, models, worker):
         assert error["message"] == f"How many steps a sample of {title} takes cannot be chosen; leave it out."
     else:
         assert error["message"] == f"A sample can take 1 to {most} steps; got {most + 1}."
+    if predictor.method.preference is None:
+        place["knobs"] = {"preference": 1.0}
+        error = worker.ask("ask", voxels, lesion=place, style=None, samples=1)[0]["error"]
+        assert error["message"] == f"{title} was not aligned, so there is no preference to choose; leave it out."
 
 
 @every_method
-def test_the_worker_draws_in_as_many_steps_as_are_asked_for(name, models, worker):
-    """Each number of steps has its own answer and preview, in whatever order they are asked for."""
+def test_the_worker_draws_as_is_asked_for(name, models, worker):
+    """Each number of steps and each preference has its own answer and preview, in whatever order they are asked for."""
     model = f"lively_{name}"
     path = models / f"{model}.safetensors"
     if not path.is_file():
         pytest.skip("does not draw in steps")
-    own = {steps: VolumePredictor.from_checkpoint(path, "cpu", steps).lesion(SCAN, at=CENTER) for steps in (None, 1, 2)}
-    expected = {steps: lesion.consensus(2) for steps, lesion in own.items()}
-    assert len({prediction.samples.tobytes() for prediction in expected.values()}) == 3
-    region = own[1].region
+    unasked = VolumePredictor.from_checkpoint(path, "cpu").method.knobs
+    asked = [Knobs(), Knobs(steps=1), Knobs(steps=2)]
+    if unasked.preference is not None:
+        asked += [Knobs(preference=0.0), Knobs(2, 0.5)]
+    own = {
+        knobs: VolumePredictor.from_checkpoint(path, "cpu", **asdict(knobs)).lesion(SCAN, at=CENTER) for knobs in asked
+    }
+    expected = {knobs: lesion.consensus(2) for knobs, lesion in own.items()}
+    assert len({prediction.samples.tobytes() for prediction in expected.values()}) == len(asked)
+    region = own[asked[0]].region
     middle, voxels = region.slices[len(region.slices) // 2], [np.ascontiguousarray(region.cut(SCAN))]
-    for steps in (None, 1, None, 2, 1):
-        place = {**lesion_of(model, region), "key": f"{model} {steps}", "steps": steps}
+    for knobs in (*asked, asked[0], asked[1], asked[-1]):
+        place = {**lesion_of(model, region), "key": f"{model} {knobs}", "knobs": asdict(knobs)}
         reply, (samples,) = worker.ask("ask", voxels, lesion=place, style=None, samples=2)
-        assert np.array_equal(samples, expected[steps].samples)
-        assert reply["provenance"] == expected[steps].provenance
-        assert reply["provenance"]["sampling_steps"] == (steps or worker.models[model]["steps"])
-        previewer = Previewer(own[steps])
+        assert np.array_equal(samples, expected[knobs].samples)
+        assert reply["provenance"] == expected[knobs].provenance
+        assert Knobs.of(reply["provenance"]) == knobs.over(unasked)
+        previewer = Previewer(own[knobs])
         previewer.remember(samples)
         _, (mask,) = worker.ask("preview", lesion=place, style=None, slice=middle, samples=2)
         assert np.array_equal(mask, previewer.preview(None, middle, 2).mask)
@@ -227,7 +250,8 @@ def test_a_model_trained_without_text_is_said_to_follow_no_sentence(tmp_path, mo
     monkeypatch.setenv("MULTIRATERSEG_MODELS", str(tmp_path))
     said = Session("cpu").models
     assert [(said[name].follows_prompts, said[name].experts) for name in ("mute", "also")] == [(False, ())] * 2
-    assert [(said[name].steps, said[name].most_steps) for name in ("mute", "also")] == [(3, 20)] * 2
+    assert [said[name].knobs for name in ("mute", "also")] == [Knobs(3), Knobs(3, 1.0)]
+    assert [said[name].most_steps for name in ("mute", "also")] == [20, 20]
 
 
 def test_a_model_of_another_version_harms_no_other(tmp_path, monkeypatch):

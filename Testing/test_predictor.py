@@ -8,6 +8,7 @@ from tiny_model import FRAME, save_tiny_model, tiny_method
 from MultiRaterSegLib.checkpoint import Checkpoint
 from MultiRaterSegLib.errors import Cancelled, GeometryError, UnsupportedRequest
 from MultiRaterSegLib.geometry import Grid, Volume
+from MultiRaterSegLib.knobs import Knobs
 from MultiRaterSegLib.lesion_part import part_at_point, parts_in_box
 from MultiRaterSegLib.method import Method
 from MultiRaterSegLib.predictor import Lesion, VolumePredictor, _outline_warnings
@@ -243,3 +244,19 @@ def test_the_number_of_steps_of_a_diffusion_model_can_be_chosen_and_is_recorded(
     with pytest.raises(UnsupportedRequest, match="cannot be chosen"):
         VolumePredictor.from_checkpoint(plain, steps=2)
     assert "sampling_steps" not in VolumePredictor.from_checkpoint(plain).provenance(0, 1)
+
+
+def test_the_preference_of_an_aligned_model_can_be_chosen_beside_its_steps_and_is_recorded(tmp_path):
+    path = save_tiny_model(tmp_path / "aligned.safetensors", "diff_dpo")
+    own, chosen = VolumePredictor.from_checkpoint(path), VolumePredictor.from_checkpoint(path, steps=2, preference=0.25)
+    made = [predictor.consensus(ball(), at=POINT, samples=2).provenance for predictor in (own, chosen)]
+    assert [Knobs.of(facts) for facts in made] == [Knobs(3, 1.0), Knobs(2, 0.25)]
+    assert [facts["preference"] for facts in made] == [1.0, 0.25]
+    chosen.use(Knobs(preference=0.0))
+    assert chosen.method.knobs == Knobs(3, 0.0)  # the steps are its own again
+    chosen.use(Knobs())
+    assert chosen.method.knobs == own.method.knobs
+    unaligned = save_tiny_model(tmp_path / "unaligned.safetensors", "diffoseg")
+    with pytest.raises(UnsupportedRequest, match="DiffOSeg was not aligned"):
+        VolumePredictor.from_checkpoint(unaligned, preference=1.0)
+    assert "preference" not in VolumePredictor.from_checkpoint(unaligned).provenance(0, 1)

@@ -35,6 +35,27 @@ def test_each_style_is_compared_with_the_consensus_and_with_each_other_style():
     }
 
 
+def test_outlines_that_one_model_drew_otherwise_are_told_apart():
+    made = result()
+    drawn = {"sampling_steps": 5, "preference": 1.0}
+    alike = {name: style.provenance | drawn for name, style in made.outlines.items()}
+
+    def warnings(**otherwise):
+        styles = {name: replace(style, provenance=alike[name]) for name, style in made.styles.items()}
+        styles["inclusive"] = replace(styles["inclusive"], provenance=alike["inclusive"] | otherwise)
+        consensus = replace(made.consensus, provenance=alike["consensus"])
+        found = report_of(replace(made, consensus=consensus, styles=styles)).warnings
+        return [warning for warning in found if "were drawn" in warning]
+
+    assert warnings() == []
+    [preference] = warnings(preference=0.5)
+    assert preference.startswith("These outlines were drawn with different preferences (1.0: Consensus, ")
+    assert preference.endswith("; 0.5: Inclusive (largest)).")
+    [steps, both] = warnings(preference=0.5, sampling_steps=10)
+    assert both == preference
+    assert "in different numbers of steps" in steps
+
+
 def test_outlines_of_several_models_are_told_apart(tmp_path):
     made = result()
     assert not [warning for warning in report_of(made).warnings if "different models" in warning]

@@ -13,6 +13,7 @@ from safetensors import safe_open
 
 from MultiRaterSegLib.geometry import Volume
 from MultiRaterSegLib.io import read_volume
+from MultiRaterSegLib.knobs import Knobs
 from MultiRaterSegLib.predictor import DEFAULT_MODEL, VolumePredictor
 from MultiRaterSegLib.resources import model_files, resource_path
 
@@ -25,7 +26,7 @@ LARGEST_MB = 7.0
 def predictor(request) -> VolumePredictor:
     found = VolumePredictor.from_checkpoint(resource_path("Models", f"{request.param}.safetensors"), "cpu")
     if found.method.steps:
-        found.use_steps(5)  # half of what ships: nearly as good (docs/diffusion.md) and half the time
+        found.use(Knobs(steps=5))  # half of what ships: nearly as good (docs/diffusion.md) and half the time
     return found
 
 

@@ -2,12 +2,13 @@
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from MultiRaterSegLib.checkpoint import Checkpoint
 from MultiRaterSegLib.errors import DataError
+from MultiRaterSegLib.knobs import Knobs
 from MultiRaterSegLib.method import Method
 from MultiRaterSegLib.metrics import Pairs, collective_insight, ged, mean_overlap
 
@@ -48,24 +49,21 @@ def drawing(method: Method) -> Method:
 
 
 def adjusted(method: Method, setting: Setting) -> Method:
-    """A copy of the method that draws so. Raises DataError for a setting that it does not have."""
+    """A copy of the method that draws so. Raises DataError for a setting that it does not have, UnsupportedRequest for a
+    value that it cannot take."""
     method = copy.deepcopy(method)
     drawn_by = drawing(method)
     wanted = {name: getattr(setting, name) for name in ("sampler", "guidance") if getattr(setting, name) is not None}
     missing = [name for name in wanted if not hasattr(drawn_by.config, name)]
-    missing += ["steps"] if setting.steps is not None and method.steps is None else []
-    if setting.preference is not None and not hasattr(method, "preference"):
-        missing.append("preference")
+    turned = Knobs(setting.steps, setting.preference)
+    missing += [name for name, own in asdict(method.knobs).items() if own is None and getattr(turned, name) is not None]
     if setting.text not in (None, "neutral") and not reads_text(method):
         missing.append("text")
     if missing:
         raise DataError(f"{method.title} has no {', '.join(missing)} that could be set.")
     if wanted:
         drawn_by.config = replace(drawn_by.config, **wanted)
-    if setting.steps is not None:
-        method.use_steps(setting.steps)
-    if setting.preference is not None:
-        method.preference = setting.preference
+    method.use(turned)
     return method
 
 

@@ -31,6 +31,7 @@ def run(options: argparse.Namespace) -> str:
     from rich.progress import track  # after --help: these import torch
 
     from MultiRaterSegLib.checkpoint import load_checkpoint
+    from MultiRaterSegLib.knobs import Knobs
     from MultiRaterSegLib.predictor import choose_device
     from Training.evaluation import Evaluation
     from Training.evaluation_run import about, evaluate_on, load_task, show_examples
@@ -42,8 +43,7 @@ def run(options: argparse.Namespace) -> str:
         raise DataError("--save-predictions keeps row numbers of one file; give one --data file at a time.")
     others = {folder.name: Evaluation.load(folder / "per_slice.npz") for folder in options.against}
     checkpoint = load_checkpoint(options.model, choose_device(options.device))
-    if options.steps:
-        checkpoint.method.use_steps(options.steps)
+    checkpoint.method.use(Knobs(options.steps, options.preference))
     task = load_task(options)
     record = about(checkpoint, task)
     evaluation, robustness, drawn = evaluate_on(
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = evaluation_options(__file__, __doc__)
     parser.add_argument("model", help="a model's name, a .safetensors file or a run folder")
     parser.add_argument("--steps", type=positive, metavar="N", help="evaluations a sample (default: the model's own)")
+    parser.add_argument("--preference", type=float, metavar="0..1", help="of an aligned model (default: its own)")
     parser.add_argument("--save-predictions", type=Path, metavar="P.npz", help="keep the masks of the first seed")
     parser.add_argument("--against", type=Path, nargs="+", default=[], metavar="FOLDER", help="--out of other models")
     parser.add_argument("--out", type=Path, help="folder (default: runs/evaluation/MODEL-SUBSET)")

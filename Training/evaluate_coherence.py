@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> str:
     import numpy as np  # after --help: these import torch
 
     from MultiRaterSegLib.checkpoint import load_checkpoint
+    from MultiRaterSegLib.knobs import Knobs
     from MultiRaterSegLib.predictor import choose_device
     from Training.bootstrap import mean_estimate, paired_difference
     from Training.chosen_slices import choose_rows, data_names, load_slices, subset_words
@@ -35,8 +36,7 @@ def run(options: argparse.Namespace) -> str:
     from Training.markdown_table import cell, table
 
     checkpoint = load_checkpoint(options.model, choose_device(options.device))
-    if options.steps:
-        checkpoint.method.use_steps(options.steps)
+    checkpoint.method.use(Knobs(options.steps, options.preference))
     slices = load_slices(options)
     pairs = neighbours(slices, choose_rows(slices, options))[:: options.every]
     measured = [pair_likeness(checkpoint, slices, pair, options.samples, options.seed) for pair in pairs]
@@ -108,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = slice_options(__file__, __doc__, "pair of slices")
     parser.add_argument("model", help="a model's name, a .safetensors file or a run folder")
     parser.add_argument("--steps", type=positive, metavar="N", help="evaluations a sample (default: the model's own)")
+    parser.add_argument("--preference", type=float, metavar="0..1", help="of an aligned model (default: its own)")
     parser.add_argument("--samples", type=positive, default=8, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")

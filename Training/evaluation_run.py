@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def about(checkpoint: Checkpoint, task: Task) -> dict:
         "model_sha256": checkpoint.sha256,
         "method": checkpoint.method.name,
         "trained_on": trained_on(checkpoint.info.get("recipe", {}), task),
-        **({} if checkpoint.method.steps is None else {"steps": checkpoint.method.steps}),
+        **{name: value for name, value in asdict(checkpoint.method.knobs).items() if value is not None},
         **task.record,
     }
 

@@ -6,8 +6,8 @@
 
 The weights stay as they are. --steps, --guidance and --preference are what the model draws with unless somebody asks for
 another number. --preference is the knob of an aligned model: 0 draws as its reference did, 1 as alignment left it; the file
-holds both ends, so it can be turned again (in Python: `method.preference = 0.5`). --share leaves out every tensor that the
-other model's file holds with the same values; both files must then lie in one folder, or the other be installed.
+holds both ends, so whoever uses it can turn it again. --share leaves out every tensor that the other model's file holds with
+the same values; both files must then lie in one folder, or the other be installed.
 """
 
 import sys
@@ -15,7 +15,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from MultiRaterSegLib.errors import DataError
 from Training.command import command_parser, run_command
 
 
@@ -45,8 +44,6 @@ def export(
     from Training.diffusion_settings import Setting, adjusted
 
     checkpoint = load_checkpoint(model)
-    if preference is not None and not 0 <= preference <= 1:
-        raise DataError(f"The preference is {preference}. Give 0 (the reference) to 1 (the aligned model).")
     method = adjusted(checkpoint.method, Setting(steps=steps, guidance=guidance, preference=preference))
     kept = ("config", "method", "shared")
     about = {name: value for name, value in checkpoint.info.items() if name not in kept}

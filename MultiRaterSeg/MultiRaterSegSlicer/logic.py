@@ -9,6 +9,7 @@ import slicer
 from MultiRaterSegLib.asked_style import AskedStyle
 from MultiRaterSegLib.errors import GeometryError, UnsupportedRequest
 from MultiRaterSegLib.io.voxels import check_voxels, compact
+from MultiRaterSegLib.knobs import OWN, Knobs
 from MultiRaterSegLib.region import Place, Region
 from MultiRaterSegLib.suitability import check_channels, modality_warnings
 from MultiRaterSegLib.worker.model_info import ModelInfo
@@ -41,7 +42,8 @@ class MultiRaterSegLogic:
     the panel's timer does.
 
     Options of all requests: samples (simulated readers, default 20), seed (the same seed gives the same readers), model
-    (by name), steps (of each sample of a diffusion model; fewer are faster, default its own number), progress (blocking:
+    (by name), steps (of each sample of a diffusion model; fewer are faster, default its own number), preference (of an
+    aligned model: 0 draws as before its alignment, 1 as alignment left it, default its own value), progress (blocking:
     called with the share done, 0..1, and cancels by returning False; else called with a Progress), done (called with the
     lesion in the scene), failed (called with the error). The consensus comes with every answer. What was there of the
     same name is replaced, unless somebody edited it; `lesions.undo()` takes a call back.
@@ -87,9 +89,10 @@ class MultiRaterSegLogic:
         self.client.wait_until_ready()
         return [expert.name for expert in self.client.hello.model(self.model).experts]
 
-    def previews_while_dragging(self, model: ModelInfo | str | None = None) -> bool:
-        """Whether the contour can follow a slider: how long the last preview took to decode; True until one was made."""
-        return self.client.preview_seconds.get(self._model(model).name, 0.0) < FAST_PREVIEW_S
+    def previews_while_dragging(self, model: ModelInfo | str | None = None, knobs: Knobs = OWN) -> bool:
+        """Whether the contour can follow a slider: how long the last preview so drawn took; True until one was made."""
+        model = self._model(model)
+        return self.client.preview_seconds.get((model.name, knobs.over(model.knobs)), 0.0) < FAST_PREVIEW_S
 
     def unsuitable(self, scan: "slicer.vtkMRMLVolumeNode", model: ModelInfo | str | None = None) -> str:
         """Why the model's answers on this scan mean little, as a sentence; "" when nothing speaks against it."""
@@ -103,12 +106,12 @@ class MultiRaterSegLogic:
         place,
         model: ModelInfo | str | None = None,
         seed: int = 0,
-        steps: int | None = None,
+        knobs: Knobs = OWN,
     ) -> RemoteLesion:
         """A place in a scan, to ask for styles one by one; nothing is computed or sent yet, and nothing blocks.
 
         place: a point list with one point, an ROI, a point (r, a, s), two corners, or {"at": ...} or {"box": ...}; RAS
-        mm. Only the voxels around it are copied. Raises WorkerError while the worker is not ready.
+        mm. Only the voxels around it are copied. knobs: steps and preference. Raises WorkerError while the worker is not ready.
         """
         model = self._model(model)
         volume = nodes.volume_from_node(scan, copy=False)
@@ -119,14 +122,14 @@ class MultiRaterSegLogic:
         voxels = compact(region.cut(volume))
         check_voxels(voxels, volume.source)
         part = replace(volume, voxels=voxels, grid=region.window)
-        return RemoteLesion(self.client, part, region, model, seed, steps)
+        return RemoteLesion(self.client, part, region, model, seed, knobs)
 
     def preview(
-        self, scan, place, style: AskedStyle, ras, *, seed=0, model=None, steps=None, **callbacks
+        self, scan, place, style: AskedStyle, ras, *, seed=0, model=None, steps=None, preference=None, **callbacks
     ) -> Preview | Task:
         """One stored slice of one style, the one at a point (RAS mm)."""
         blocking = self._ready(callbacks)
-        lesion = self.lesion(scan, place, model, seed, steps)
+        lesion = self.lesion(scan, place, model, seed, Knobs(steps, preference))
         if (index := lesion.slice_at(ras)) is None:
             raise GeometryError("That slice is too far from the lesion; nothing was looked at there.")
         task = lesion.preview(style, index, **callbacks)
@@ -170,12 +173,13 @@ class MultiRaterSegLogic:
         seed: int = 0,
         model: ModelInfo | str | None = None,
         steps: int | None = None,
+        preference: float | None = None,
         progress: Callable | None = None,
         **callbacks,
     ) -> SceneLesion | Segmentation:
         """Consensus and any number of styles in one go; the lesion is looked at once."""
         blocking = self._ready(callbacks)
-        lesion = self.lesion(scan, place, model, seed, steps)
+        lesion = self.lesion(scan, place, model, seed, Knobs(steps, preference))
         styles = [_as_the_model_spells_it(style, lesion.model) for style in styles]
         if not blocking:
             return Segmentation(lesion, self.lesions, scan, place, styles, samples, progress=progress, **callbacks)

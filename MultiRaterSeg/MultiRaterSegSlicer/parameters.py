@@ -92,10 +92,18 @@ def _numbers() -> Setting:
 
 
 def _share(default: float) -> Setting:
-    def accepts(value) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    return Setting(default, _is_share, "a number from 0 to 1")
 
-    return Setting(default, accepts, "a number from 0 to 1")
+
+def _shares() -> Setting:
+    def accepts(value) -> bool:
+        return isinstance(value, dict) and all(_is_share(number) for number in value.values())
+
+    return Setting({}, accepts, "a number from 0 to 1 for each name")
+
+
+def _is_share(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 class Parameters:
@@ -111,7 +119,8 @@ class Parameters:
     model = _text()  # "": the one that the worker calls its default
     samples = _whole(20, 10, 100)
     seed = _whole(0, 0)
-    steps = _numbers()  # a sample, by model; one that is not named takes its own number
+    steps = _numbers()  # the knobs that were turned, by model; one that is not named keeps its own value
+    preference = _shares()
     styles = _texts()  # experts that are ticked
     slider_first = _text()
     slider_second = _text()

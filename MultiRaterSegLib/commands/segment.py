@@ -24,7 +24,7 @@ def segment(options: Namespace, stop: Stop) -> None:
         volume = read_channels(options.input, options.channel, options.series)
         places = request.places(options, volume.grid)
         steps.step(f"Loading the model {options.model}")
-        predictor = VolumePredictor.from_checkpoint(options.model, options.device, options.steps)
+        predictor = VolumePredictor.from_checkpoint(options.model, options.device, options.steps, options.preference)
         styles = request.styles(options, predictor)
         steps.expect(len(places) * (len(styles) + 3))
         for number, place in enumerate(places, 1):

@@ -37,6 +37,7 @@ from torch.nn import functional as F
 
 from ..diffusion import gaussian
 from ..errors import RecipeError, UnsupportedRequest
+from ..knobs import Knobs
 from ..method import Abilities, Batch, Expert, Method, Stage, Style
 from ..networks.backbone import BackboneConfig, make_backbone
 from ..networks.latent import LatentDecoder, PosteriorNet
@@ -152,7 +153,7 @@ class AmbiguousTextDiff(Method):
 
     @classmethod
     def abilities(cls, config: Config) -> Abilities:
-        return Abilities(config.text, config.sampling_steps, config.diffusion_steps)
+        return Abilities(config.text, Knobs(config.sampling_steps), config.diffusion_steps)
 
     def encode(self, image: Tensor) -> Encoded:
         features, bottleneck = (image,), image

@@ -29,7 +29,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import RecipeError
+from ..errors import RecipeError, UnsupportedRequest
 from ..method import Abilities, Batch, Expert, Method, Stage, Style
 from ..noise import Noise
 
@@ -108,7 +108,8 @@ class DiffDPO(Method):
     @classmethod
     def abilities(cls, config: Config) -> Abilities:
         kind, values = _aligned(config)
-        return kind.abilities(values)
+        said = kind.abilities(values)
+        return said._replace(knobs=replace(said.knobs, preference=config.preference))
 
     def encode(self, image: Tensor) -> Any:
         return self.policy.encode(image)
@@ -122,6 +123,13 @@ class DiffDPO(Method):
 
     def use_steps(self, steps: int) -> None:
         self.policy.use_steps(steps)
+
+    def use_preference(self, preference: float) -> None:
+        if not 0 <= preference <= 1:
+            raise UnsupportedRequest(
+                f"The preference goes from 0 (as the reference drew) to 1 (as alignment left it); got {preference}."
+            )
+        self.preference = preference
 
     def expert_style(self, encoded: Any, expert: int) -> Style:
         return self.policy.expert_style(encoded, expert)

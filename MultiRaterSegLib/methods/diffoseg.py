@@ -51,6 +51,7 @@ from ..diffusion.categorical import (
     time_grid,
 )
 from ..errors import RecipeError, UnsupportedRequest
+from ..knobs import Knobs
 from ..losses import energy_distance
 from ..method import Abilities, Batch, Expert, Method, Stage, Style
 from ..networks.backbone import BackboneConfig, ImageLevels
@@ -129,7 +130,7 @@ class DiffOSeg(Method):
     def abilities(cls, config: Config) -> Abilities:
         if config.schedule == "public_cosine":  # no step of it can be skipped
             return Abilities(False)
-        return Abilities(False, config.sampling_steps, config.time_steps)
+        return Abilities(False, Knobs(config.sampling_steps), config.time_steps)
 
     def encode(self, image: Tensor) -> Encoded:
         features = self._features(image)

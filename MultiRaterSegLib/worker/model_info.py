@@ -4,12 +4,13 @@ from dataclasses import asdict, dataclass
 
 from ..expert import Expert, offered
 from ..frame import Frame
+from ..knobs import OWN, Knobs
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """name: what a request calls it. experts: those offered for use. info: the whole header of its file. steps,
-    most_steps: network evaluations a sample, the model's own number and the largest; None where there is no choice."""
+    """name: what a request calls it. experts: those offered for use. info: the whole header of its file. knobs: those that
+    it has, with its own values. most_steps: network evaluations a sample at most; None where there is no choice."""
 
     name: str
     title: str
@@ -22,7 +23,7 @@ class ModelInfo:
     channels: int
     frame: Frame
     info: dict
-    steps: int | None = None
+    knobs: Knobs = OWN
     most_steps: int | None = None
 
     @classmethod
@@ -32,7 +33,7 @@ class ModelInfo:
         info: dict,
         title: str,
         follows_prompts: bool,
-        steps: int | None = None,
+        knobs: Knobs = OWN,
         most_steps: int | None = None,
     ) -> "ModelInfo":
         """info: the header of the model's file. title, and what follows: what its method says of itself (Abilities)."""
@@ -48,7 +49,7 @@ class ModelInfo:
             int(info["channels"]),
             Frame(**{**info["frame"], "percentiles": tuple(info["frame"]["percentiles"])}),
             info,
-            steps,
+            knobs,
             most_steps,
         )
 
@@ -59,4 +60,5 @@ class ModelInfo:
     def from_json(cls, data: dict) -> "ModelInfo":
         frame = Frame(**{**data["frame"], "percentiles": tuple(data["frame"]["percentiles"])})
         experts = tuple(Expert(**expert) for expert in data["experts"])
-        return cls(**{**data, "experts": experts, "labels": tuple(data["labels"]), "frame": frame})
+        built = {"experts": experts, "labels": tuple(data["labels"]), "frame": frame, "knobs": Knobs(**data["knobs"])}
+        return cls(**{**data, **built})

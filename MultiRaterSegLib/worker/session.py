@@ -14,6 +14,7 @@ from ..asked_style import AskedStyle
 from ..checkpoint import method_of
 from ..errors import CheckpointError, GeometryError, MultiRaterSegError, UnsupportedRequest
 from ..geometry import Grid, Volume
+from ..knobs import Knobs
 from ..model_file import read_info
 from ..predictor import DEFAULT_MODEL, Lesion, VolumePredictor, choose_device
 from ..preview import SAMPLES, Previewer
@@ -115,7 +116,7 @@ class Session:
         if known is None and not job.arrays:
             return None
         predictor = self._predictor(wanted["model"]) if known is None else known.lesion.predictor
-        predictor.use_steps(wanted.get("steps"))  # of this lesion; another one of the model may have others
+        predictor.use(Knobs(**wanted.get("knobs", {})))  # of this lesion; another one of the model may have others
         if known is None:
             known = Previewer(self._look(predictor, wanted, job, samples))
             self._lesions.put(wanted["key"], known)

@@ -6,7 +6,7 @@ from MultiRaterSegLib.segments import BAND_COLORS, BAND_NAMES
 
 from ..scene.map import FOOTER, LABELS, TITLE
 from . import dialogs
-from .state import Busy, Message, PanelState, SteerState, Steps
+from .state import Busy, Message, PanelState, Preference, SteerState, Steps
 from .table import StyleTable
 from .widgets import fill_choices, fill_texts, ramp, swatch
 from .words import BANDS, NOT_A_DEVICE
@@ -145,6 +145,7 @@ class Drawing:
     def _show_advanced(self, state: PanelState) -> None:
         ui = self.ui
         self._show_steps(state.steps)
+        self._show_preference(state.preference)
         ui.blindCheckBox.checked = state.blind
         ui.addModelButton.enabled = state.installed
         ui.engineLabel.text = state.engine
@@ -159,6 +160,15 @@ class Drawing:
             if (box.value, box.maximum) != (steps.count, steps.most):
                 box.maximum = steps.most
                 box.value = steps.count
+
+    def _show_preference(self, preference: Preference | None) -> None:
+        """Only where the model was aligned; a number that is being typed stays."""
+        box = self.ui.preferenceSpinBox
+        self.ui.preferenceSpinBoxCaption.visible = box.visible = preference is not None
+        if preference is not None:
+            box.toolTip = preference.tip
+            if box.value != round(preference.value, box.decimals):
+                box.value = preference.value
 
     def _add_legends(self) -> None:
         """Colors beside their words; the map's title, scale and footer."""

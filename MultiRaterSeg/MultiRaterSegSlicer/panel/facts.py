@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from MultiRaterSegLib.knobs import Knobs
+
 from ..i18n import _
 from ..scene.lesions import SceneLesion
 from ..scene.tables import Row
@@ -21,10 +23,10 @@ class Facts:
     contours: tuple[Choice, ...] = ()
     reviews: str = ""
 
-    def styles_left(self, model, steps: int | None) -> tuple[str, ...]:
-        """The reader styles that a model has and did not draw in so many steps; another one may have drawn its own of
+    def styles_left(self, model, knobs: Knobs) -> tuple[str, ...]:
+        """The reader styles that a model has and did not draw with these knobs; another one may have drawn its own of
         that name."""
-        drawn = {name for name, row in self.rows.items() if (row.model, row.steps) == (model.name, steps)}
+        drawn = {name for name, row in self.rows.items() if (row.model, row.knobs) == (model.name, knobs)}
         return tuple(expert.name for expert in model.experts if expert.name not in drawn)
 
     @classmethod

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from MultiRaterSegLib.asked_style import AskedStyle, name_of
 from MultiRaterSegLib.errors import Cancelled, MultiRaterSegError, WorkerError
+from MultiRaterSegLib.knobs import Knobs
 
 from ..i18n import _
 from ..scene.lesions import Model, SceneLesion
@@ -16,12 +17,14 @@ from .words import progress_words
 
 @dataclass(eq=False)
 class Job:
-    """One outline of a lesion. deliver: gets the prediction; the default puts it into the scene. model: whom to ask."""
+    """One outline of a lesion. model, knobs: whom to ask, and how it draws. deliver: gets the prediction; the default puts
+    it into the scene."""
 
     lesion: SceneLesion
     style: AskedStyle
     title: str
     model: object
+    knobs: Knobs
     deliver: Callable | None = None
     task: object = None
 
@@ -88,7 +91,8 @@ class Jobs:
 
     def _send(self, job: Job):
         self._on_busy(Busy(job.title))
-        remote, samples = self.session.remote(job.lesion, job.model), self.session.parameters.samples
+        remote = self.session.remote(job.lesion, job.model, job.knobs)
+        samples = self.session.parameters.samples
         calls = {
             "done": lambda prediction: self._done(job, prediction),
             "failed": lambda error: self._failed(job, error),

@@ -143,10 +143,11 @@ class Panel:
     def set_samples(self, count: int) -> None:
         self.session.parameters.samples = count
 
-    def set_steps(self, count: int) -> None:
-        """Of a sample of the chosen model. What was drawn in others stays, but for the preview: it is made anew."""
-        parameters = self.session.parameters
-        parameters.steps = {**parameters.steps, self.session.model.name: count}
+    def turn(self, knob: str, value: float) -> None:
+        """ "steps" or "preference" of the chosen model. What was drawn with another value stays, but for the preview: it is
+        made anew."""
+        chosen = getattr(self.session.parameters, knob)
+        setattr(self.session.parameters, knob, {**chosen, self.session.model.name: value})
         self.steer.discard()
 
     def set_compute_on_place(self, on: bool) -> None:
@@ -229,7 +230,7 @@ class Panel:
 
     @property
     def _styles_left(self) -> tuple[str, ...]:
-        return self.facts.styles_left(self.session.model, self.session.steps)
+        return self.facts.styles_left(self.session.model, self.session.knobs)
 
     def _changed(self) -> None:
         self._stale = True
@@ -296,6 +297,8 @@ class Panel:
         self.engine.when_ready(lambda: self.suitability.then(lesion, ask, give_up))
 
     def _job(self, lesion: SceneLesion, style: str | None) -> Job:
-        titles = {expert.name: expert.title for expert in self.session.model.experts}
+        model = self.session.model
+        titles = {expert.name: expert.title for expert in model.experts}
         title = _("Consensus") if style is None else titles.get(style, f'"{style}"')
-        return Job(lesion, style, _("{title} of {label}").format(title=title, label=lesion.label), self.session.model)
+        words = _("{title} of {label}").format(title=title, label=lesion.label)
+        return Job(lesion, style, words, model, self.session.knobs)

@@ -1,10 +1,12 @@
 """What all parts of the panel share: the scene's lesions, the settings, the chosen lesion and model, the message."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import slicer
 
 from MultiRaterSegLib.errors import MultiRaterSegError, WorkerError
+from MultiRaterSegLib.knobs import OWN, Knobs
 
 from ..i18n import _
 from ..parameters import Parameters
@@ -61,12 +63,13 @@ class Session:
         return known.get(self.parameters.model) or (known.get(hello.default_model) if hello else None)
 
     @property
-    def steps(self) -> int | None:
-        """How many the chosen model takes for a sample; None where that cannot be chosen."""
-        return None if self.model is None else self.steps_of(self.model)
-
-    def steps_of(self, model) -> int | None:
-        return None if model.steps is None else self.parameters.steps.get(model.name, model.steps)
+    def knobs(self) -> Knobs:
+        """What the chosen model draws with: what was chosen for it, else its own."""
+        model = self.model
+        if model is None:
+            return OWN
+        own = {name: value for name, value in asdict(model.knobs).items() if value is not None}
+        return Knobs(**{name: getattr(self.parameters, name).get(model.name, value) for name, value in own.items()})
 
     @property
     def scene_model(self) -> Model:
@@ -89,13 +92,13 @@ class Session:
         lesion = self.lesion
         return self.parameters.blind_review and lesion is not None and lesion.label not in self.revealed
 
-    def remote(self, lesion: SceneLesion, model):
-        """The lesion as the worker knows it; made once for a place, a model and its steps. Raises the library's errors."""
-        place, seed, steps = lesion.place, self.parameters.seed, self.steps_of(model)
-        key = (lesion.label, model.name, repr(place), seed, steps)
+    def remote(self, lesion: SceneLesion, model, knobs: Knobs):
+        """The lesion as the worker knows it; made once for a place, a model and its knobs. Raises the library's errors."""
+        place, seed = lesion.place, self.parameters.seed
+        key = (lesion.label, model.name, repr(place), seed, knobs)
         if key not in self._remotes:
             self._remotes = {k: v for k, v in self._remotes.items() if k[0] != lesion.label}
-            self._remotes[key] = self.logic.lesion(lesion.volume_node, place, model, seed, steps)
+            self._remotes[key] = self.logic.lesion(lesion.volume_node, place, model, seed, knobs)
         return self._remotes[key]
 
     def say(self, text: str, kind: str = "info", *buttons: Button, details: str = "") -> None:

@@ -1,6 +1,7 @@
 """What is to be seen: the scene, the settings and the worker as one PanelState."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from MultiRaterSegLib.segments import CONSENSUS_COLOR, expert_colors
@@ -8,7 +9,7 @@ from MultiRaterSegLib.segments import CONSENSUS_COLOR, expert_colors
 from ..i18n import _
 from ..scene.tables import Row
 from .facts import Facts
-from .state import Button, Choice, Message, PanelState, Steps, StyleRow
+from .state import Button, Choice, Message, PanelState, Preference, Steps, StyleRow
 from .words import number_words, styles_words, volume_words
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def state_of(panel: "Panel") -> PanelState:
         map_on=parameters.map_on,
         bands_shown=lesion is not None and lesion.visible("bands"),
         styles_note=styles_words(model.experts) if model else "",
-        styles_left=model is None or bool(panel.facts.styles_left(model, session.steps)),
+        styles_left=model is None or bool(panel.facts.styles_left(model, session.knobs)),
         rows=_rows(panel, facts),
         order_note=facts.order_note,
         spots=facts.spots,
@@ -50,6 +51,7 @@ def state_of(panel: "Panel") -> PanelState:
         review=facts.reviews,
         undo=session.lesions.undo_title,
         steps=_steps(session),
+        preference=_preference(session),
         blind=parameters.blind_review,
         hidden=session.hidden,
         engine=panel.engine.words,
@@ -100,10 +102,17 @@ def _model_note(panel: "Panel") -> str:
 
 
 def _steps(session) -> Steps | None:
-    if session.steps is None:
+    if session.knobs.steps is None:
         return None
     tip = _("Network evaluations for each sample. Fewer are faster; this model's own number is {count}.")
-    return Steps(session.steps, session.model.most_steps, tip.format(count=session.model.steps))
+    return Steps(session.knobs.steps, session.model.most_steps, tip.format(count=session.model.knobs.steps))
+
+
+def _preference(session) -> Preference | None:
+    if session.knobs.preference is None:
+        return None
+    tip = _("0: draws as before the model was aligned. 1: as alignment left it. This model's own value is {value}.")
+    return Preference(session.knobs.preference, tip.format(value=f"{session.model.knobs.preference:g}"))
 
 
 def _lesion_title(lesion) -> str:
@@ -129,7 +138,8 @@ def _rows(panel: "Panel", facts: Facts) -> tuple[StyleRow, ...]:
 
 
 def _computed(row: Row, shown: bool, asked: bool, session) -> StyleRow:
-    """With the model's name where another one than the chosen one drew it, or the number of steps where it is another."""
+    """With the model's name where another one than the chosen one drew it, or with the knobs that it drew with where they
+    were turned since."""
     title = _title([row.title, _drawn_otherwise(row, session), _("edited") if row.edited else ""])
     volume = volume_words(row.volume)
     agreement = ("", "") if row.name == "consensus" else (number_words(row.dice, 2), number_words(row.hd95_mm, 1))
@@ -137,11 +147,14 @@ def _computed(row: Row, shown: bool, asked: bool, session) -> StyleRow:
 
 
 def _drawn_otherwise(row: Row, session) -> str:
-    if session.model is None or (row.model, row.steps) == (session.model.name, session.steps):
+    if session.model is None or (row.model, row.knobs) == (session.model.name, session.knobs):
         return ""
-    if row.model != session.model.name or row.steps is None:
+    if row.model != session.model.name:
         return row.model
-    return _("{count} steps").format(count=row.steps)
+    words = {"steps": _("{value} steps"), "preference": _("preference {value}")}
+    drawn, now = asdict(row.knobs), asdict(session.knobs)
+    turned = (name for name, value in drawn.items() if value not in (None, now[name]))
+    return _title([words[name].format(value=f"{drawn[name]:g}") for name in turned]) or row.model
 
 
 def _offered(name: str, title: str, color: str, asked: bool) -> StyleRow:

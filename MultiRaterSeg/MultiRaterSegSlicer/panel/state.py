@@ -90,6 +90,13 @@ class Steps(NamedTuple):
     tip: str
 
 
+class Preference(NamedTuple):
+    """Of an aligned model: 0, as it drew before, to 1, as alignment left it."""
+
+    value: float
+    tip: str
+
+
 @dataclass(frozen=True)
 class PanelState:
     """Everything that the panel shows, but for the progress of what runs (Busy), which changes many times a second."""
@@ -124,6 +131,7 @@ class PanelState:
     review: str = ""
     undo: str = ""
     steps: Steps | None = None
+    preference: Preference | None = None
     blind: bool = False
     hidden: bool = False
     engine: str = ""

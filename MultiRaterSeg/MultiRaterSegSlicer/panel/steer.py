@@ -52,7 +52,7 @@ class Steer:
             return
 
         def show() -> None:
-            if not self.session.logic.previews_while_dragging(self._model):
+            if not self._is_quick:
                 self._show_slice(self._between())
             self._show_whole(self._between())
 
@@ -132,10 +132,14 @@ class Steer:
     @property
     def _can_follow(self) -> bool:
         """Whether slices are shown while the slider moves; nothing is asked meanwhile."""
-        lesion, model = self.session.lesion, self._model
-        if lesion is None or model is None or self._suitability.warning(lesion):
+        lesion = self.session.lesion
+        if lesion is None or self._model is None or self._suitability.warning(lesion):
             return False
-        return self.session.logic.previews_while_dragging(model)
+        return self._is_quick
+
+    @property
+    def _is_quick(self) -> bool:
+        return self.session.logic.previews_while_dragging(self._model, self.session.knobs)
 
     @property
     def _model(self):
@@ -170,7 +174,7 @@ class Steer:
         if style is None or lesion is None:
             return
         try:
-            remote = self.session.remote(lesion, self._model)
+            remote = self.session.remote(lesion, self._model, self.session.knobs)
         except MultiRaterSegError as error:
             self.session.fail(error)
             return
@@ -189,7 +193,7 @@ class Steer:
             return
         self.session.preview.show_mask(preview.mask, preview.grid)
         words = _("This slice in {seconds:.2f} s.").format(seconds=preview.round_trip_s)
-        if not self.session.logic.previews_while_dragging(self._model):
+        if not self._is_quick:
             words += " " + _("It follows when you let go.")
         self._preview_words = words
         self._next_slice()
@@ -210,7 +214,8 @@ class Steer:
                     volume=volume_words(volume_range(prediction.volumes_ml), "{median}")
                 )
 
-        job = self._whole = Job(lesion, style, _("Preview of {name}").format(name=name_of(style)), self._model, deliver)
+        title = _("Preview of {name}").format(name=name_of(style))
+        job = self._whole = Job(lesion, style, title, self._model, self.session.knobs, deliver)
         self._jobs.ask(job)
 
     def _stop_whole(self) -> None:

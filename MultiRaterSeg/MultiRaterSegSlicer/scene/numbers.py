@@ -7,6 +7,7 @@ import numpy as np
 
 from MultiRaterSegLib import consensus
 from MultiRaterSegLib.agreement import dice, hd95_mm, volume_range
+from MultiRaterSegLib.knobs import Knobs
 from MultiRaterSegLib.prediction import Prediction
 
 from .record import CONSENSUS, Record
@@ -47,7 +48,7 @@ def _row(lesion, record: Record, population: Prediction | None) -> Row:
         edited=not is_as_we_left_it(node, record.segment),
         review=review_of(node, record.segment),
         model=made.provenance.get("model", ""),
-        steps=made.provenance.get("sampling_steps"),
+        knobs=Knobs.of(made.provenance),
     )
 
 

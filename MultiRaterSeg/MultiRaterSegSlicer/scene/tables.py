@@ -7,6 +7,7 @@ from typing import NamedTuple
 import vtk
 
 from MultiRaterSegLib.agreement import VolumeRange
+from MultiRaterSegLib.knobs import Knobs
 
 TEXT_COLUMNS = {"Outline", "Review", "Spot", "Kind", "Between", "Unit"}
 
@@ -22,7 +23,7 @@ class Review(NamedTuple):
 class Row(NamedTuple):
     """An outline in numbers. volume: mL over its samples. dice, hd95_mm: to the consensus; None where that has no
     meaning. edited: its segment was changed by hand since, so the numbers are of what was computed. model: which one drew it.
-    steps: a sample took; None where that cannot be chosen."""
+    knobs: what it drew with."""
 
     name: str
     title: str
@@ -35,7 +36,7 @@ class Row(NamedTuple):
     edited: bool
     review: Review | None
     model: str
-    steps: int | None
+    knobs: Knobs
 
 
 def fill_numbers(node, rows: Sequence[Row]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from MultiRaterSegLib import errors
 from MultiRaterSegLib.errors import Cancelled, MultiRaterSegError, WorkerError
+from MultiRaterSegLib.knobs import Knobs
 from MultiRaterSegLib.worker.model_info import ModelInfo
 from MultiRaterSegLib.worker.protocol import VERSION
 
@@ -77,7 +78,9 @@ class WorkerClient:
         self.on_event, self.patience_s = on_event, patience_s
         self.hello: Hello | None = None
         self.message, self.missing, self.log = "", "", ""
-        self.preview_seconds: dict[str, float] = {}  # what decoding the last preview took, by model
+        self.preview_seconds: dict[
+            tuple[str, Knobs], float
+        ] = {}  # what decoding the last preview took, by model and knobs
         self._command = command
         self._state = self._state_before_silence = "stopped"
         self._run: WorkerProcess | None = None

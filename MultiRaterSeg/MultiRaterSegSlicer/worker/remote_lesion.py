@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import numpy as np
 from MultiRaterSegLib.asked_style import AskedStyle
 from MultiRaterSegLib.expert import ranked_by_size
 from MultiRaterSegLib.geometry import Grid, Volume
+from MultiRaterSegLib.knobs import OWN, Knobs
 from MultiRaterSegLib.lesion_result import LesionResult
 from MultiRaterSegLib.prediction import Prediction
 from MultiRaterSegLib.region import Region
@@ -62,11 +63,11 @@ class RemoteLesion:
         region: Region,
         model: ModelInfo,
         seed: int,
-        steps: int | None = None,
+        knobs: Knobs = OWN,
     ):
-        """part: the voxels on `region.window`, this lesion's own copy. steps: a sample; None: the model's own number."""
+        """part: the voxels on `region.window`, this lesion's own copy. knobs: how it is drawn."""
         self.client, self.part, self.region, self.model = client, part, region, model
-        self.seed, self.steps = seed, steps
+        self.seed, self.knobs = seed, knobs.over(model.knobs)
 
     @property
     def across(self) -> int:
@@ -96,7 +97,7 @@ class RemoteLesion:
         def read(reply: dict, arrays: Sequence[np.ndarray]) -> Preview:
             facts = (reply["slice"], reply["title"], reply["seconds"])
             seen = Preview(arrays[0], _grid(reply["grid"]), *facts, time.perf_counter() - begun)
-            self.client.preview_seconds[self.model.name] = seen.seconds
+            self.client.preview_seconds[self.model.name, self.knobs] = seen.seconds
             return seen
 
         header = {"op": "preview", "lesion": self._described, "style": style, "slice": slice_index, "samples": samples}
@@ -121,7 +122,7 @@ class RemoteLesion:
         facts = {
             "model": self.model.name,
             "seed": self.seed,
-            "steps": self.steps,
+            "knobs": asdict(self.knobs),
             **{name: np.asarray(value).tolist() for name, value in where.items()},
             "scan": _described(self.region.scan),
             "part": _described(self.region.window),
