@@ -16,6 +16,7 @@ LAYERS = [
         "geometry",
         "expert",
         "asked_style",
+        "knobs",
         "suitability",
         "noise",
         "losses",

@@ -9,11 +9,12 @@ from scene_cases import EXPERTS
 
 from MultiRaterSegLib.errors import Cancelled, WorkerError
 from MultiRaterSegLib.expert import Expert
+from MultiRaterSegLib.knobs import OWN
 
 STYLE_TITLES = ("Conservative (smallest)", "Fairly conservative", "Fairly inclusive", "Inclusive (largest)")
 
 
-def model(name="prosona_compact", follows_prompts=True, steps=None, most_steps=None):
+def model(name="prosona_compact", follows_prompts=True, knobs=OWN, most_steps=None):
     """What a worker says of a model."""
     experts = tuple(Expert(name, title, "nodule_volume") for name, title in zip(EXPERTS, STYLE_TITLES))
     return SimpleNamespace(
@@ -22,7 +23,7 @@ def model(name="prosona_compact", follows_prompts=True, steps=None, most_steps=N
         trained_for="balls in CT",
         modality="CT",
         follows_prompts=follows_prompts,
-        steps=steps,
+        knobs=knobs,
         most_steps=most_steps,
         experts=experts,
         labels=("background", "nodule"),
@@ -56,8 +57,8 @@ class FakeTask:
 class FakeRemote:
     """A lesion at the worker; `tasks` are all requests, newest last."""
 
-    def __init__(self, logic, scan_grid, part, model, steps):
-        self.logic, self.model, self.steps = logic, model, steps
+    def __init__(self, logic, scan_grid, part, model, knobs):
+        self.logic, self.model, self.knobs = logic, model, knobs
         self.region, self.part, self.across = SimpleNamespace(scan=scan_grid), part, 2
 
     def consensus(self, samples, **callbacks):
@@ -69,7 +70,7 @@ class FakeRemote:
     def preview(self, style, slice_index, **callbacks):
         task = FakeTask((style, slice_index), **callbacks)
         self.logic.previews.append(task)
-        self.logic.steps_asked.append(self.steps)
+        self.logic.knobs_asked.append(self.knobs)
         return task
 
     def slice_at(self, ras):
@@ -79,18 +80,18 @@ class FakeRemote:
         task = FakeTask(asked, **callbacks)
         self.logic.tasks.append(task)
         self.logic.asked_of.append(self.model.name)
-        self.logic.steps_asked.append(self.steps)
+        self.logic.knobs_asked.append(self.knobs)
         return task
 
 
 class FakeLogic:
-    """MultiRaterSegLogic for one case. warning: what it says of every scan. fast: whether previews follow the slider.
-    steps_asked: of each request, previews too."""
+    """MultiRaterSegLogic for one case. warning: what it says of every scan. fast: whether previews follow the slider; slow:
+    with these knobs they do not. knobs_asked: of each request, previews too."""
 
     def __init__(self, case, models=(), warning="", fast=True):
         self.case, self.models, self.warning, self.fast = case, models or (model(),), warning, fast
         self.tasks, self.asked_of, self.previews, self.error = [], [], [], None
-        self.steps_asked = []
+        self.knobs_asked, self.slow = [], set()
         self.client = SimpleNamespace(state="stopped", hello=None, message="", missing="", on_event=None)
         self.client.restart = self.restart
         self.restarts = 0
@@ -110,16 +111,16 @@ class FakeLogic:
     def close(self) -> None:
         self.closed = True
 
-    def lesion(self, scan, place, model, seed, steps):
+    def lesion(self, scan, place, model, seed, knobs):
         if self.error is not None:
             raise self.error
-        return FakeRemote(self, self.case.grid, self.case.part, model, steps)
+        return FakeRemote(self, self.case.grid, self.case.part, model, knobs)
 
     def unsuitable(self, scan, model) -> str:
         return self.warning
 
-    def previews_while_dragging(self, model) -> bool:
-        return self.fast
+    def previews_while_dragging(self, model, knobs) -> bool:
+        return self.fast and knobs not in self.slow
 
     def understand(self, sentence, model, done, failed) -> None:
         known = "halo" in sentence

@@ -16,6 +16,7 @@ from test_presenter import Desk
 from tiny_model import METHOD_NAMES, RATERS, save_every_method, save_tiny_model, worker_command
 
 from MultiRaterSegLib.errors import UnsupportedRequest
+from MultiRaterSegLib.knobs import Knobs
 from MultiRaterSegLib.predictor import VolumePredictor
 
 every_method = pytest.mark.parametrize("name", METHOD_NAMES)
@@ -60,8 +61,7 @@ def desk_for(host, said, *names: str) -> Desk:
 
 def answer_of(desk: Desk, name: str, *radii: float):
     session = desk.panel.session
-    steps = {} if session.steps is None else {"sampling_steps": session.steps}
-    return desk.case.answer(name, *radii, model=session.model.name, **steps)
+    return desk.case.answer(name, *radii, model=session.model.name, **session.knobs.provenance)
 
 
 @every_method
@@ -141,16 +141,23 @@ def test_only_controls_that_do_something_can_be_pressed(name, bridge, monkeypatc
     assert ui.modelComboBox.currentText.startswith(model.title)
     hands.click("advancedButton")
     for widget in (ui.stepsSpinBox, ui.stepsSpinBoxCaption):
-        assert widget.visible == (model.steps is not None)
-    if model.steps is not None:
-        assert (ui.stepsSpinBox.value, ui.stepsSpinBox.maximum) == (model.steps, model.most_steps)
+        assert widget.visible == (model.knobs.steps is not None)
+    if model.knobs.steps is not None:
+        assert (ui.stepsSpinBox.value, ui.stepsSpinBox.maximum) == (model.knobs.steps, model.most_steps)
+    for widget in (ui.preferenceSpinBox, ui.preferenceSpinBoxCaption):
+        assert widget.visible == (model.knobs.preference is not None)
+    if model.knobs.preference is not None:
+        assert ui.preferenceSpinBox.value == model.knobs.preference
 
 
 @every_method
-def test_the_console_chooses_the_steps_of_a_method_that_draws_in_them(name, host, logic, said, models):
+def test_the_console_turns_the_knobs_that_a_method_has(name, host, logic, said, models):
     model, case = said(f"tiny_{name}"), RealCase(UPRIGHT[30])
     place, last = case.place(host), [expert.name for expert in model.experts][-1:]
-    if model.steps is None:
+    if model.knobs.preference is None:
+        with pytest.raises(UnsupportedRequest, match=f"{model.title} was not aligned"):
+            logic.consensus(case.scan, place, samples=2, model=model.name, preference=1)
+    if model.knobs.steps is None:
         nodes = host.scene.GetNumberOfNodes()
         with pytest.raises(UnsupportedRequest, match=f"steps a sample of {model.title} takes cannot be chosen"):
             logic.consensus(case.scan, place, samples=2, model=model.name, steps=2)
@@ -158,17 +165,21 @@ def test_the_console_chooses_the_steps_of_a_method_that_draws_in_them(name, host
         return
     with pytest.raises(UnsupportedRequest, match=f"1 to {model.most_steps} steps; got {model.most_steps + 1}"):
         logic.consensus(case.scan, place, samples=2, model=model.name, steps=model.most_steps + 1)
-    for steps, taken in ((2, 2), (None, model.steps)):
-        shown = logic.segment(case.scan, place, last, samples=2, model=model.name, steps=steps)
-        own = VolumePredictor.from_checkpoint(models / f"{model.name}.safetensors", "cpu", steps)
+    turned = {} if model.knobs.preference is None else {"preference": 0.5}
+    for knobs in ({"steps": 2, **turned}, {}):
+        shown = logic.segment(case.scan, place, last, samples=2, model=model.name, **knobs)
+        own = VolumePredictor.from_checkpoint(models / f"{model.name}.safetensors", "cpu", **knobs)
         lesion = own.lesion(volume_from_node(case.scan), at=case.center)
         for record, style in zip(shown.names, (None, *last), strict=True):
             made, expected = shown.prediction(record), lesion.ask(style, 2)
             assert np.array_equal(made.samples, expected.samples)
             assert made.provenance == expected.provenance
-        assert [row.steps for row in shown.rows] == [taken] * len(shown.rows)
-    seen = logic.preview(case.scan, place, None, case.center, model=model.name, steps=2)
+        assert [row.knobs for row in shown.rows] == [Knobs(**knobs).over(model.knobs)] * len(shown.rows)
+    seen = logic.preview(case.scan, place, None, case.center, model=model.name, steps=2, **turned)
     assert seen.mask.ndim == 3
+    logic.client.preview_seconds[model.name, Knobs(2, **turned).over(model.knobs)] = 1.0
+    assert not logic.previews_while_dragging(model.name, Knobs(2, **turned))
+    assert logic.previews_while_dragging(model.name, Knobs(1, **turned))  # nobody knows yet
 
 
 @every_method

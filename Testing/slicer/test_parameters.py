@@ -7,7 +7,8 @@ from scene_cases import Case
 from MultiRaterSegLib.errors import UnsupportedRequest
 
 CHANGED = {
-    "lesion": "L2", "model": "other", "samples": 35, "seed": 12, "steps": {"slow": 5, "größer": 250}, "styles": ("inclusive",),
+    "lesion": "L2", "model": "other", "samples": 35, "seed": 12, "steps": {"slow": 5, "größer": 250},
+    "preference": {"slow": 0.25, "größer": 1}, "styles": ("inclusive",),
     "slider_first": "conservative", "slider_second": 'include "all", 90 % | more', "slider_position": 0.25,
     "prompt": "größer, bitte", "prompt_history": ("a, b", "c; d"), "map_on": True, "map_opacity": 0.3,
     "blind_review": True, "compute_on_click": False,
@@ -17,7 +18,7 @@ CHANGED = {
 def test_a_new_scene_has_the_defaults(host):
     parameters = Parameters(host.scene)
     assert (parameters.samples, parameters.seed, parameters.model) == (20, 0, "")
-    assert parameters.steps == {}
+    assert (parameters.steps, parameters.preference) == ({}, {})
     assert (parameters.map_on, parameters.compute_on_click, parameters.styles) == (False, True, ())
     assert (parameters.volume, parameters.place) == (None, None)
 
@@ -57,6 +58,9 @@ def test_all_settings_survive_saving_and_loading(host, new_host, tmp_path):
         ("steps", {"slow": 0}, "a whole number from 1 up for each name; got {'slow': 0}"),
         ("steps", {"slow": 2.0}, "a whole number from 1 up"),
         ("steps", 20, "for each name"),
+        ("preference", {"slow": 1.1}, "a number from 0 to 1 for each name; got {'slow': 1.1}"),
+        ("preference", {"slow": True}, "a number from 0 to 1 for each name"),
+        ("preference", 0.5, "for each name"),
         ("slider_position", 1.01, "a number from 0 to 1"),
         ("slider_position", float("nan"), "a number from 0 to 1"),
         ("map_on", 1, "True or False"),

@@ -14,6 +14,7 @@ from MultiRaterSegSlicer.worker.remote_lesion import RemoteLesion
 from threshold_model import blob
 
 from MultiRaterSegLib.errors import Cancelled, CheckpointError, UnsupportedRequest, WorkerError
+from MultiRaterSegLib.knobs import OWN
 from MultiRaterSegLib.region import Place, Region
 
 LONG = 60.0  # seconds no answer of the quick worker takes, however busy the machine is
@@ -215,7 +216,7 @@ def test_only_the_newest_preview_counts(client):
     assert newest.mask.any()
     assert newest.mask.shape == newest.grid.shape
     assert newest.round_trip_s > 0
-    assert client.preview_seconds == {"quick": 0.01}
+    assert client.preview_seconds == {("quick", OWN): 0.01}
 
 
 def test_sentences_are_read_while_it_computes(client):

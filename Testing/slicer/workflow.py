@@ -145,13 +145,13 @@ class Workflow:
 
     def slider(self) -> None:
         """Slices while the slider moves, the whole lesion when it rests, then kept."""
-        person, steer = self.person, self.panel.steer
+        person, steer, session = self.person, self.panel.steer, self.panel.session
         person.show("steerSlider")
         with self.timed("slice follows the slider"):
             person.slide(80, release=False)
             person.wait(lambda: steer.state.preview)
         self.found["slice_words"] = steer.state.preview
-        self.found["slice_decode_s"] = round(person.client.preview_seconds[self.panel.session.model.name], 3)
+        self.found["slice_decode_s"] = round(person.client.preview_seconds[session.model.name, session.knobs], 3)
         with self.timed("whole lesion after the slider"):
             person.let_go()
             person.wait(lambda: steer.state.can_keep)
