@@ -129,7 +129,7 @@ class DiffDPO(Method):
             raise UnsupportedRequest(
                 f"The preference goes from 0 (as the reference drew) to 1 (as alignment left it); got {preference}."
             )
-        self.preference = preference
+        self.preference = float(preference)
 
     def expert_style(self, encoded: Any, expert: int) -> Style:
         return self.policy.expert_style(encoded, expert)

@@ -144,7 +144,7 @@ class Panel:
         self.session.parameters.samples = count
 
     def turn(self, knob: str, value: float) -> None:
-        """ "steps" or "preference" of the chosen model. What was drawn with another value stays, but for the preview: it is
+        """The chosen model's "steps" or "preference". What was drawn with another value stays, but for the preview: it is
         made anew."""
         chosen = getattr(self.session.parameters, knob)
         setattr(self.session.parameters, knob, {**chosen, self.session.model.name: value})
