@@ -7,11 +7,11 @@ RUN = $(VENV)/bin/python
 demo: $(VENV)/.demo
 	$(RUN) -m MultiRaterSegLib demo demo_out
 
-# Lint and every fast test, those on Slicer's real MRML library included. PYTEST=--slow adds the slow ones.
+# Lint and every fast test, those on Slicer's real MRML library included, in two processes. PYTEST=--slow adds the slow ones.
 test: $(VENV)/.test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m pytest $(PYTEST)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile $(PYTEST)
 
 # Pictures of the Slicer module's panel and slice views in docs/pictures, from the real widget, worker and model.
 screenshots: $(VENV)/.test
