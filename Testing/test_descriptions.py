@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from phantom import write_phantom
 
+from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.frame import Frame
 from MultiRaterSegLib.text.lidc_terms import LIDC_TERMS, split_statements, statement
 from Training.data.batches import BatchSource
@@ -107,6 +108,30 @@ def test_evaluation_texts_are_of_the_own_nodule_of_another_one_or_of_nobody(slic
     assert len(spoken) == 6
     assert spoken[4] == spoken[0]
     assert spoken[1][0] == reader_texts(slices.ratings[rows[0]])[1]
+
+
+def test_where_readers_speak_for_themselves_their_own_words_count_and_the_lesion_has_what_they_share(slices):
+    texts = np.empty((len(slices), 4), object)
+    for row in range(len(slices)):
+        for reader in range(4):
+            texts[row, reader] = (f"It lies at {row}.", f"Drawn by {reader}.")
+    present = np.ones((len(slices), 4), bool)
+    present[:, 1] = False
+    told = replace(slices, ratings=None, texts=texts, present=present)
+    assert evaluation_texts(told, [5], "median") == [[("It lies at 5.",)]]
+    spoken = evaluation_texts(told, [5], "readers", samples=4)
+    assert [text[0][1] for text in spoken] == ["Drawn by 0.", "Drawn by 2.", "Drawn by 3.", "Drawn by 0."]
+    prompted = replace(slices, texts=texts)  # the papers' prompts beside ratings: lidc_full_prompt
+    assert evaluation_texts(prompted, [5], "readers") == [[("It lies at 5.", "Drawn by 0.")]]
+    assert evaluation_texts(prompted, [5], "median") == [[median_text(slices.ratings[5])]]
+
+
+def test_data_without_descriptions_are_refused_but_for_the_text_that_says_nothing(slices):
+    mute = replace(slices, ratings=None, texts=None)
+    assert evaluation_texts(mute, [0], "neutral") == [[NEUTRAL]]
+    for kind in ("median", "other", "readers"):
+        with pytest.raises(DataError, match="no descriptions"):
+            evaluation_texts(mute, [0], kind)
 
 
 def test_texts_reach_a_batch_beside_their_masks_and_other_data_have_none(slices):

@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.text.lidc_terms import CATEGORIES, LIDC_TERMS, statement
 
 from .slices import Slices
@@ -70,16 +71,39 @@ def evaluation_texts(
 ) -> list[list[Text]]:
     """Texts [S][B] for the rows; S is 1 but for "readers".
 
-    "neutral": nothing is said. "median": of the readers who rated. "other": the median of a nodule of another patient,
-    drawn by (seed, row). "readers": sample k has what reader k, k + M, ... says, as the papers' sixteen prompts.
+    "neutral": nothing is said. "median": what is said of the lesion, see `lesion_text`. "other": that of a lesion of
+    another patient, drawn by (seed, row). "readers": sample k has what reader k, k + M, ... of those who saw the image
+    says, as the papers' sixteen prompts; of `lidc_full_prompt` these are the papers' own, which hold the answer.
+
+    Raises DataError for slices that nothing is said of.
     """
     if kind == "neutral":
         return [[NEUTRAL] * len(rows)]
+    if slices.texts is None and slices.ratings is None:
+        raise DataError(
+            f"These data hold no descriptions, so there is no '{kind}' text. Give 'neutral', or a data set with texts: "
+            "lidc_described, ima_plus_plus."
+        )
     if kind == "readers":
-        spoken = [reader_texts(slices.ratings[row]) for row in rows]
+        spoken = [_said(slices, row) for row in rows]
         return [[texts[k % len(texts)] for texts in spoken] for k in range(samples)]
     told = rows if kind == "median" else [_elsewhere(slices, row, seed) for row in rows]
-    return [[median_text(slices.ratings[row]) for row in told]]
+    return [[lesion_text(slices, row) for row in told]]
+
+
+def lesion_text(slices: Slices, row: int) -> Text:
+    """One text of a slice's lesion: of ratings their median; of other descriptions what all who saw it say alike."""
+    if slices.ratings is not None:
+        return median_text(slices.ratings[row])
+    first, *others = _said(slices, row)
+    return tuple(sentence for sentence in first if all(sentence in text for text in others))
+
+
+def _said(slices: Slices, row: int) -> list[Text]:
+    """What each reader who saw the image says of it."""
+    texts = reader_texts(slices.ratings[row]) if slices.texts is None else slices.texts[row]
+    saw = np.ones(len(texts), bool) if slices.present is None else slices.present[row]
+    return [text for text, present in zip(texts, saw) if present] or [NEUTRAL]
 
 
 def full_prompts(slices: Slices, thickness_mm: np.ndarray) -> np.ndarray:
