@@ -15,6 +15,7 @@ from MultiRaterSegLib.noise import Noise
 from MultiRaterSegLib.style_targets import roughness
 from Training.control import CONTRADICTIONS, _finer, at_matched_area, change, large_enough
 from Training.data.lidc_slices import LidcSlices
+from Training.diffusion_plot import PANELS, Row, curves, plot_curves
 from Training.diffusion_settings import Setting, adjusted, score_samples
 from Training.evaluate_control import main as evaluate_control
 from Training.evaluate_diffusion import main as evaluate_diffusion
@@ -80,6 +81,7 @@ def test_the_grid_of_settings_is_scored_with_intervals_and_differences(tmp_path,
     assert text.count("tiny, ") == 6 + 5 + 3  # figures, differences to the first, seconds
     assert text.count("no text, ") == 2 + 2 + 1  # a model without text is drawn once
     assert "median text, 2, 4 samples" in text
+    assert (tmp_path / "out/curves.png").is_file()  # by the number of samples
     with np.load(tmp_path / "out/per_slice.npz") as kept:
         assert kept["tiny, neutral text, 2, 4 samples/ci"].shape == (3,)
         moved = np.mean(kept["no text, 2, 4 samples/ci"] - kept["tiny, neutral text, 2, 1 samples/ci"])
@@ -87,6 +89,34 @@ def test_the_grid_of_settings_is_scored_with_intervals_and_differences(tmp_path,
     capsys.readouterr()
     assert evaluate_diffusion([str(model), *options, "--preference", "1", "--out", str(tmp_path / "out")]) == 2
     assert "preference" in capsys.readouterr().err
+
+
+def row_of(model="m", samples=4, ged=0.5, **setting):
+    figures = {name: np.full(3, ged) for name in (*PANELS, "empty")}
+    return Row(model, Setting(**setting), samples, figures)
+
+
+def test_a_curve_holds_what_is_alike_but_for_one_number_in_ascending_order():
+    rows = [row_of(steps=steps, samples=n) for steps in (20, 5) for n in (4, 16)]
+    rows += [row_of(steps=5, text="median"), row_of("other model", samples=16)]
+    by_steps = curves(rows, "steps")
+    assert {name: [(r.setting.steps, r.samples) for r in line] for name, line in by_steps.items()} == {
+        "m, neutral text": [(5, 16), (20, 16)]
+    }
+    by_samples = curves(rows, "samples")
+    assert {name: [r.samples for r in line] for name, line in by_samples.items()} == {
+        "m, neutral text, 20": [4, 16],
+        "m, neutral text, 5": [4, 16],
+    }
+    assert curves(rows, "preference") == {}
+
+
+def test_curves_are_drawn_only_where_there_are_some(tmp_path):
+    patient = np.array(["a", "b", "b"])
+    assert not plot_curves(tmp_path / "none.png", [row_of(), row_of("other")], patient, "title")
+    assert not (tmp_path / "none.png").exists()
+    assert plot_curves(tmp_path / "curves.png", [row_of(steps=5), row_of(steps=20, ged=0.4)], patient, "title")
+    assert (tmp_path / "curves.png").stat().st_size > 5000
 
 
 def test_roughness_is_compared_at_the_same_area_and_area_by_itself():

@@ -10,7 +10,8 @@
 Scored as in AmbiguousTextDiff and TDG-DiffDPO: all slices, empty masks are opinions, GED with 1 - Dice. By default one
 slice a patient. Every model meets the same slices and noise; differences are to the first row, paired. A
 model without text has one row whatever --text asks. The largest number of --samples is drawn once, smaller ones are its
-first. Writes table.md and per_slice.npz into --out, after every setting anew.
+first. Writes table.md, per_slice.npz and, where something with a number takes several values, curves.png into --out, after
+every setting anew.
 
 Time: slices x samples x steps x one evaluation of the denoiser (guidance: two); the table says what a slice took.
 """
@@ -55,6 +56,7 @@ def run(options: argparse.Namespace) -> str:
     from MultiRaterSegLib.checkpoint import load_checkpoint
     from MultiRaterSegLib.predictor import choose_device
     from Training.chosen_slices import choose_rows, data_names, load_slices, subset_words
+    from Training.diffusion_plot import Row
     from Training.diffusion_settings import Setting, reads_text, score_setting
 
     slices = load_slices(options)
@@ -62,52 +64,49 @@ def run(options: argparse.Namespace) -> str:
     about = f"{', '.join(data_names(options))}, {subset_words(options)}: {len(rows)} slices, seed {options.seed}"
     settings = itertools.product(options.text, options.sampler, options.steps, options.preference, options.guidance)
     settings = [Setting(*values) for values in settings]
-    device, found, seconds = choose_device("auto"), {}, {}
+    device, found, seconds = choose_device("auto"), [], {}
     for named in options.models:
         name, _, path = named.rpartition("=")
         checkpoint = load_checkpoint(path, device)
         texts = reads_text(checkpoint.method)
         for setting in dict.fromkeys(s if texts else dataclasses.replace(s, text=None) for s in settings):
-            label = ", ".join(filter(None, (name or checkpoint.name, str(setting))))
+            row = Row(name or checkpoint.name, setting, max(options.samples), {})
 
-            def progress(loop, label=label):
-                return track(loop, label, len(rows), transient=True)
+            def progress(loop, row=row):
+                return track(loop, row.drawn, len(rows), transient=True)
 
             began = time.process_time()
             scores = score_setting(checkpoint, slices, rows, setting, options.samples, options.seed, progress)
-            found |= {f"{label}, {n} samples": figures for n, figures in scores.items()}
-            seconds[label] = (time.process_time() - began) / len(rows)
+            found += [row._replace(samples=n, figures=figures) for n, figures in scores.items()]
+            seconds[row.drawn] = (time.process_time() - began) / len(rows)
             text = write(options.out, found, slices.patient[rows], about, seconds)
     return text
 
 
-def write(
-    out: Path,
-    found: dict[str, dict[str, np.ndarray]],
-    patient: np.ndarray,
-    about: str,
-    seconds: dict[str, float],
-) -> str:
-    """table.md and per_slice.npz; returns the table. seconds: of the processor, a slice, by what was drawn."""
+def write(out: Path, found: list, patient: np.ndarray, about: str, seconds: dict[str, float]) -> str:
+    """table.md, per_slice.npz and curves.png of diffusion_plot.Row; returns the table. seconds: of the processor, a slice,
+    by what was drawn."""
     from Training.bootstrap import mean_estimate, paired_difference
+    from Training.diffusion_plot import plot_curves
     from Training.diffusion_settings import FIGURES
     from Training.markdown_table import cell, table
 
-    first = next(iter(found.values()))
-    rows, differences = [("", *FIGURES)], [("", *FIGURES)]
-    for label, figures in found.items():
-        rows.append((label, *(cell(mean_estimate(figures[name], patient)) for name in FIGURES)))
-        if figures is not first:
-            moved = (paired_difference(figures[name], first[name], patient) for name in FIGURES)
-            differences.append((label, *(cell(estimate, signed=True) for estimate in moved)))
-    lines = [*table("Figures", rows, about), *table("Paired differences to the first row", differences)]
+    first = found[0].figures
+    figures, differences = [("", *FIGURES)], [("", *FIGURES)]
+    for row in found:
+        figures.append((row.label, *(cell(mean_estimate(row.figures[name], patient)) for name in FIGURES)))
+        moved = (paired_difference(row.figures[name], first[name], patient) for name in FIGURES)
+        differences.append((row.label, *(cell(estimate, signed=True) for estimate in moved)))
+    del differences[1]  # the first row's own
+    lines = [*table("Figures", figures, about), *table("Paired differences to the first row", differences)]
     costs = [("", "seconds"), *((label, f"{value:.2f}") for label, value in seconds.items())]
     lines += table("Processor time a slice", costs)
     out.mkdir(parents=True, exist_ok=True)
     text = "\n".join(lines)
     (out / "table.md").write_text(text)
-    flat = {f"{label}/{name}": values for label, figures in found.items() for name, values in figures.items()}
+    flat = {f"{row.label}/{name}": values for row in found for name, values in row.figures.items()}
     np.savez_compressed(out / "per_slice.npz", patient=patient, **flat)
+    plot_curves(out / "curves.png", found, patient, about)
     return text
 
 
