@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .errors import CheckpointError
+from .errors import CheckpointError, TextEncoderError
 from .frame import Frame
 from .method import Expert, Method
 from .model_file import find_model, read_info, sha256_of, shared_file
@@ -50,6 +50,7 @@ def save_checkpoint(
         "labels": list(method.labels),
         "experts": [dataclasses.asdict(expert) for expert in method.experts],
         "frame": dataclasses.asdict(frame),
+        **({"text_encoder": method.text_identity} if method.text_identity else {}),
         **info,
     }
     state = {}
@@ -87,18 +88,35 @@ def method_of(info: dict, name: str) -> tuple[type[Method], Any]:
 
 
 def load_checkpoint(name_or_path: str | Path, device: str | torch.device = "cpu") -> Checkpoint:
-    """A shipped or installed model by name, or a file. Raises CheckpointError with the names that exist."""
+    """A shipped or installed model by name, or a file.
+
+    Raises CheckpointError with the names that exist, and TextEncoderError where the frozen text encoder that it was trained
+    with is not here, or another one is in its place.
+    """
     path = find_model(name_or_path)
     info = read_info(path)
     kind, config = method_of(info, str(path))
     experts = tuple(Expert(**expert) for expert in info["experts"])
     method = kind(config, info["channels"], info["labels"], experts)
+    _refuse_another_text_encoder(method, info.get("text_encoder"), path)
     try:
         method.load_state_dict(read_weights(path))
     except RuntimeError as error:
         raise CheckpointError(f"'{path}': its weights do not fit its own header: {error}") from error
     frame = TypeAdapter(Frame).validate_python(info["frame"])
     return Checkpoint(method.eval().to(device), frame, info, path.stem, sha256_of(path))
+
+
+def _refuse_another_text_encoder(method: Method, trained_with: dict | None, path: Path) -> None:
+    """trained_with: TextEncoder.identity of the header; files made before it was kept have none."""
+    if trained_with is None or trained_with == method.text_identity:
+        return
+    here = method.text_identity or {}
+    raise TextEncoderError(
+        f"'{path}' was trained with the text encoder '{trained_with['encoder']}' of SHA-256 "
+        f"{trained_with['weights_sha256']}; what is installed in its place has {here.get('weights_sha256')}, so sentences would "
+        "mean something else. Install the weights it was trained with."
+    )
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

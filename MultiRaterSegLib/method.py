@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from .errors import UnsupportedRequest
+from .errors import RecipeError, UnsupportedRequest
 from .expert import Expert
 from .knobs import OWN, Knobs
 from .noise import Noise
@@ -78,11 +78,12 @@ class Stage:
 
 class Abilities(NamedTuple):
     """What can be asked of a model. knobs: those that it has, with its own values. most_steps: how many it can take at most;
-    None where that cannot be chosen."""
+    None where that cannot be chosen. reads_descriptions: a prompt may also say what the lesion is, in LIDC's terms."""
 
     follows_prompts: bool
     knobs: Knobs = OWN
     most_steps: int | None = None
+    reads_descriptions: bool = False
 
 
 class Method(nn.Module, ABC):
@@ -94,6 +95,8 @@ class Method(nn.Module, ABC):
     follows_prompts: bool = False
     starts_from_another: ClassVar[bool] = False
     """Whether training makes sense only from the weights of another run (train.py --start-from)."""
+    not_in_weights: ClassVar[tuple[str, ...]] = ()
+    """Fields of Config that say what the weights do and leave no trace in their shapes: the schedule, what is predicted."""
     preference: float | None = None
     """Of an aligned method: whether it draws as its reference did (0) or as alignment left it (1), or between them."""
     config: Any
@@ -131,6 +134,11 @@ class Method(nn.Module, ABC):
         raise self._cannot_follow()
 
     @property
+    def text_identity(self) -> dict | None:
+        """Of the frozen text encoder that it needs beside its own weights (TextEncoder.identity); None: it needs none."""
+        return None
+
+    @property
     def steps(self) -> int | None:
         """Network evaluations a sample takes where that can be chosen, None where it cannot."""
         return self.abilities(self.config).knobs.steps
@@ -164,9 +172,22 @@ class Method(nn.Module, ABC):
         """Between two styles: t = 0 is exactly a, t = 1 exactly b."""
         return a if t == 0 else b if t == 1 else torch.lerp(a, b, t)
 
-    def start_from(self, weights: dict[str, Tensor]) -> None:
-        """Takes over what training should start with. Raises RuntimeError when the weights do not fit."""
+    def start_from(self, weights: dict[str, Tensor], info: dict | None = None) -> None:
+        """Takes over what training should start with. info: the header of their file, where it has one.
+
+        Raises RuntimeError when the weights do not fit, RecipeError when they do and stand for something else.
+        """
+        self.refuse_other_meaning(info)
         self.load_state_dict(weights)
+
+    def refuse_other_meaning(self, info: dict | None) -> None:
+        """Raises RecipeError where a header of this method has other values of `not_in_weights`."""
+        if info is None or info["method"] != self.name:
+            return
+        for name in self.not_in_weights:
+            theirs, ours = info["config"].get(name), getattr(self.config, name)
+            if name in info["config"] and theirs != ours:
+                raise RecipeError(f"{name} = {ours!r}, and what training should start from was made with {theirs!r}.")
 
     def expert_index(self, name: str) -> int:
         """Position of the expert called `name`; raises UnsupportedRequest with the known names."""

@@ -15,6 +15,8 @@ from MultiRaterSegLib.noise import Noise
 from MultiRaterSegLib.predictor import VolumePredictor
 from MultiRaterSegLib.text import opposites, training_prompts
 from MultiRaterSegLib.text.lidc_terms import statement
+from MultiRaterSegLib.text.tokens import Wish, sentence_features
+from MultiRaterSegLib.text.words import WordsEncoder
 from Training.data.lidc_slices import EXPERTS
 from Training.recipe import load_recipe
 
@@ -82,15 +84,19 @@ def test_a_network_that_knows_the_noise_has_no_denoising_error_and_returns_the_m
     assert torch.equal(drawn[0, :, 1] > 0.5, mask[:, 0] > 0.5)
 
 
-def test_cross_entropy_and_squares_have_their_least_error_at_the_same_clean_mask():
-    """The share of masks that have a pixel, given what is seen, minimises both; so samplers may use either."""
-    masks = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0])
-    candidates = torch.linspace(0.01, 0.99, 99)
-    squares = (2 * candidates[:, None] - 1 - gaussian.encode_mask(masks)).square().mean(1)
-    entropy = torch.nn.functional.binary_cross_entropy(
-        candidates[:, None].expand(-1, 5), masks.expand(99, -1), reduction="none"
-    ).mean(1)
-    assert candidates[squares.argmin()] == candidates[entropy.argmin()] == pytest.approx(0.4)
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_either_loss_is_least_where_the_clean_mask_is_the_share_of_masks_that_have_a_pixel(loss):
+    """So samplers may use either: what they take for the clean mask is the same."""
+    method = method_with(prediction="x0", denoising_loss=loss)
+    masks = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0]).view(5, 1, 1, 1)
+    noisy, a = torch.zeros(5, 1, 1, 1), torch.full((5, 1, 1, 1), 0.5)
+    best = None
+    for output in torch.linspace(-3, 3, 601):
+        given = output.expand(5, 1, 1, 1)
+        error = float(method._error(given, gaussian.encode_mask(masks), noisy, a).mean())
+        if best is None or error < best[0]:
+            best = (error, float(method._clean(given, noisy, a)[0]))
+    assert gaussian.decode_mask(torch.tensor(best[1])) == pytest.approx(0.4, abs=0.01)
 
 
 def test_cross_entropy_needs_a_network_that_predicts_the_mask():
@@ -98,6 +104,8 @@ def test_cross_entropy_needs_a_network_that_predicts_the_mask():
         method_with(prediction="epsilon", denoising_loss="cross_entropy")
     with pytest.raises(RecipeError, match="at most 1"):
         method_with(denoiser_widths=(8, 8, 8))
+    with pytest.raises(RecipeError, match=r"= 1\.3.*at most 1"):
+        method_with(expert_share=0.5, prompt_share=0.5, neutral_share=0.3)
 
 
 @pytest.mark.parametrize(("sampler", "eta"), [("ddpm", 0.0), ("ddim", 1.0)])
@@ -157,6 +165,25 @@ def test_prompts_may_hold_wishes_and_statements():
         method.prompt_style(None, "The Texture is Solid. outline the liver")
 
 
+def test_what_a_data_set_says_is_never_taken_for_a_wish():
+    """A diagnosis "large" or a "list of points" asks for nothing; a person who says so does."""
+    for said in (
+        "The annotation was performed with a manual list of points.",
+        "The diagnosis is Solar lentigo, large.",
+    ):
+        described, asked = sentence_features(said), sentence_features(Wish(said))
+        assert not any(described[: WordsEncoder.dim])
+        assert any(described[WordsEncoder.dim :])
+        assert any(asked[: WordsEncoder.dim])
+        assert not any(asked[WordsEncoder.dim :])
+    method = tiny_method(NAME)
+    with torch.no_grad():
+        a, b = (method.text_style([[(sentence,)]]) for sentence in ("generous", Wish("generous")))
+        c = method.prompt_style(None, "generous")
+    assert not torch.equal(a, b)
+    assert torch.equal(b, c)
+
+
 def test_decoder_only_text_reaches_no_block_on_the_way_down():
     light = TextFeatureDenoiser((8, 8, 8), (8, 8), 8, decoder_only=True)
     assert not list(light.read_down.parameters())
@@ -165,13 +192,22 @@ def test_decoder_only_text_reaches_no_block_on_the_way_down():
     silent = [m for part in (net.down_blocks, net.middle_block) for m in part.modules() if isinstance(m, NoText)]
     assert len(silent) == 4  # three levels and the middle
     assert not [m for m in net.up_blocks.modules() if isinstance(m, NoText)]
-    x, t = torch.zeros(1, 2, 16, 16), torch.zeros(1)
-    seen = []
-    net.down_blocks.register_forward_hook(lambda *_: None)
+
+
+@pytest.mark.parametrize("decoder_only", [True, False])
+def test_what_leaves_the_way_down_knows_the_text_only_where_it_is_attended_to_there(decoder_only):
+    torch.manual_seed(0)
+    net = TextDiffusionUNet(1, (8, 8, 8, 8), 1, 4, 8, 8, decoder_only).net
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)  # its attention starts silent
+    seen, drawn = [], []
     net.middle_block.register_forward_hook(lambda _m, _i, out: seen.append(out))
-    for value in (0.0, 1.0):
-        net(x, t, context=torch.full((1, 3, 8), value))
-    assert torch.equal(seen[0], seen[1])
+    with torch.no_grad():
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            drawn.append(net(torch.ones(1, 2, 16, 16), torch.zeros(1), context=torch.randn(1, 3, 8)))
+    assert torch.equal(seen[0], seen[1]) == decoder_only
+    assert not torch.equal(drawn[0], drawn[1])
 
 
 def test_text_is_attended_to_at_three_resolutions_in_both_directions():
@@ -239,7 +275,7 @@ def test_opposites_are_the_same_in_all_but_a_sentence_and_what_it_asks_for():
     assert (disputed.bool() | (less == more)).all()
     assert 0 < disputed.mean() < 0.5
     assert [text[:-1] for text in said] == [text[:-1] for text in opposite]
-    slots = {prompt.text: prompt.slots for prompt in training_prompts()}
+    slots = {Wish(prompt.text): prompt.slots for prompt in training_prompts()}
     changed = [name for name, value in vars(slots[said[0][-1]]).items() if value != vars(slots[opposite[0][-1]])[name]]
     assert changed in (["spiculation"], ["halo"])
     method.denoiser.register_forward_pre_hook(lambda _net, inputs: seen.append(inputs))

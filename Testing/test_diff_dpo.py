@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 from phantom import write_phantom
 from safetensors.torch import load_file
 from test_diffoseg import changed
-from tiny_model import FRAME, TINY_CONFIG, save_tiny_model, tiny_batch
+from tiny_model import FRAME, TINY_CONFIG, save_tiny_model, tiny_batch, tiny_method
 
 from MultiRaterSegLib.checkpoint import load_checkpoint, save_checkpoint
 from MultiRaterSegLib.errors import CheckpointError, DataError, RecipeError, UnsupportedRequest
@@ -26,8 +27,9 @@ from Training.data.preferred import save_preferences, with_preferences
 from Training.data.slices import slice_keys
 from Training.export_model import export
 from Training.fit import train
-from Training.preferences import STRATEGIES, choose
+from Training.preferences import STRATEGIES, choose, make_pairs
 from Training.recipe import StageSettings, build, load_recipe
+from Training.slice_predictions import SlicePrediction
 from Training.start import start_from
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -89,8 +91,27 @@ def test_an_empty_candidate_wins_where_most_readers_drew_nothing():
     assert choose(squares(4, 0), readers, STRATEGIES["best_rater"]) is None  # both imitate somebody perfectly
 
 
-def test_stochastic_runs_draw_twice():
-    assert [STRATEGIES[name].runs for name in ("mean_dice", "best_rater", "stochastic_run")] == [1, 1, 2]
+def test_a_stochastic_run_chooses_among_the_candidates_of_two_runs_of_other_noise(tmp_path, monkeypatch):
+    """The first run's are those of best_rater; here only the second one's last candidate is any good."""
+    slices = load_lidc_described(write_phantom(tmp_path), (0,)).slices
+    row = int(np.flatnonzero((slices.areas_px > 0).all(1))[0])
+    masks, asked = slices.masks([row])[0], []
+    right, none = masks[0], np.zeros_like(masks[0])
+
+    def predict(_method, _frame, _slices, rows, sampling):
+        asked.append(sampling)
+        runs = np.stack([[none, none], [none, right]])[: len(sampling.seeds)]
+        yield SlicePrediction(rows[0], runs, None, None)
+
+    monkeypatch.setattr("Training.slice_predictions.predict_slices", predict)
+    checkpoint = SimpleNamespace(method=None, frame=FRAME)
+    made = make_pairs(checkpoint, slices, [row], ["best_rater", "stochastic_run"], candidates=2, seed=7)
+    assert (asked[0].samples, asked[0].seeds) == (2, (7, 8))
+    assert len(made["best_rater"][0]) == 0
+    [pair] = made["stochastic_run"][1]
+    assert np.array_equal(pair, [right, none])
+    make_pairs(checkpoint, slices, [row], ["best_rater"], candidates=2)
+    assert len(asked[1].seeds) == 1
 
 
 def test_pairs_reach_the_batch_through_the_same_geometry_as_the_readers_masks(tmp_path):
@@ -215,6 +236,27 @@ def test_the_knobs_are_kept_with_the_model_and_can_be_turned_in_a_file(tmp_path)
         export(path, tmp_path / "x.safetensors", preference=1.5)
     with pytest.raises(DataError, match="preference"):
         export(save_tiny_model(tmp_path / "p.safetensors", REFERENCE), tmp_path / "x.safetensors", preference=0.5)
+
+
+def test_what_fits_and_was_made_with_another_objective_is_no_reference(tmp_path):
+    reference = save_checkpoint(tmp_path / "reference.safetensors", unaligned().policy, FRAME, {})
+    aligned = save_checkpoint(tmp_path / "aligned.safetensors", aligned_a_little(), FRAME, {})
+    for path in (reference, aligned):
+        for name, value in {"schedule": "cosine", "prediction": "x0", "diffusion_steps": 30}.items():
+            other = DiffDPO(Config(REFERENCE, {**TINY_CONFIG[REFERENCE], name: value}), 1, LABELS, EXPERTS)
+            with pytest.raises(RecipeError, match=f"^{name} = .*{value}.*was made with"):
+                start_from(other, path)
+        freely = {**TINY_CONFIG[REFERENCE], "sampling_steps": 2, "neutral_share": 0.2, "guidance": 2.0}
+        start_from(DiffDPO(Config(REFERENCE, freely), 1, LABELS, EXPERTS), path)
+    method = tiny_method(REFERENCE)
+    method.config = replace(method.config, schedule="cosine")
+    with pytest.raises(RecipeError, match="schedule"):
+        start_from(method, reference)
+
+
+def test_a_key_that_the_reference_does_not_have_is_refused():
+    with pytest.raises(RecipeError, match="AmbiguousTextDiff has no sampling_step"):
+        DiffDPO(Config(REFERENCE, {**TINY_CONFIG[REFERENCE], "sampling_step": 5}), 1, LABELS, EXPERTS)
 
 
 def test_an_aligned_model_can_leave_its_references_weights_to_the_references_file(tmp_path):

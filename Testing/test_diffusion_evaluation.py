@@ -8,8 +8,9 @@ import pytest
 import torch
 from phantom import write_phantom
 from test_diff_dpo import squares
-from tiny_model import save_tiny_model, tiny_method
+from tiny_model import FRAME, save_tiny_model, tiny_method
 
+from MultiRaterSegLib.checkpoint import save_checkpoint
 from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.noise import Noise
 from MultiRaterSegLib.style_targets import roughness
@@ -19,6 +20,7 @@ from Training.diffusion_plot import PANELS, Row, curves, plot_curves
 from Training.diffusion_settings import Setting, adjusted, score_samples
 from Training.evaluate_control import main as evaluate_control
 from Training.evaluate_diffusion import main as evaluate_diffusion
+from Training.evaluate_diffusion import named_models
 from Training.slice_predictions import draw_lesion
 
 
@@ -89,6 +91,38 @@ def test_the_grid_of_settings_is_scored_with_intervals_and_differences(tmp_path,
     capsys.readouterr()
     assert evaluate_diffusion([str(model), *options, "--preference", "1", "--out", str(tmp_path / "out")]) == 2
     assert "preference" in capsys.readouterr().err
+
+
+def test_models_are_called_as_said_or_by_their_recipe_and_no_two_alike(tmp_path):
+    runs = []
+    for name in ("first", "second"):
+        info = {"recipe": {"name": name}}
+        save_checkpoint(tmp_path / name / "best.safetensors", tiny_method("ambiguous_text_diff"), FRAME, info)
+        runs.append(str(tmp_path / name))
+    named = named_models([runs[0], f"mine={runs[1]}"])
+    assert named == {"first": Path(runs[0]) / "best.safetensors", "mine": Path(runs[1]) / "best.safetensors"}
+    assert list(named_models(runs)) == ["first", "second"]
+    with pytest.raises(DataError, match="'first'.*NAME="):
+        named_models([runs[0], f"first={runs[1]}"])
+
+
+def test_numbers_that_make_no_sense_are_refused_before_anything_is_loaded(capsys):
+    for command, option in (
+        (evaluate_diffusion, "--samples"),
+        (evaluate_diffusion, "--limit"),
+        (evaluate_control, "--samples"),
+    ):
+        with pytest.raises(SystemExit):
+            command(["nowhere", "--data", "none.npz", option, "0"])
+        assert "from 1 up" in capsys.readouterr().err
+
+
+def test_images_of_another_number_of_channels_are_refused(tmp_path, data, capsys):
+    method = tiny_method("ambiguous_text_diff", channels=3)
+    model = save_checkpoint(tmp_path / "colour.safetensors", method, FRAME, {})
+    for command in (evaluate_diffusion, evaluate_control):
+        assert command([str(model), "--data", str(data), "--samples", "1", "--out", str(tmp_path / "out")]) == 2
+        assert "3 channel(s)" in capsys.readouterr().err
 
 
 def row_of(model="m", samples=4, ged=0.5, **setting):

@@ -10,8 +10,11 @@ import time
 
 import pytest
 import torch
+from tiny_model import FRAME, TINY_CONFIG
 
+from MultiRaterSegLib.checkpoint import load_checkpoint, save_checkpoint
 from MultiRaterSegLib.errors import TextEncoderError, UnsupportedRequest
+from MultiRaterSegLib.methods import METHODS
 from MultiRaterSegLib.text import TEXT_ENCODERS, make_text_encoder, training_prompts
 from MultiRaterSegLib.text import slots as slots_module
 
@@ -158,6 +161,24 @@ def test_identity_names_encoder_dimension_and_weights(encoder):
     identity = encoder.identity()
     assert identity == {"encoder": encoder.name, "dim": encoder.dim, "weights_sha256": encoder.weights_sha256}
     assert json.loads(json.dumps(identity)) == identity
+
+
+def test_a_model_is_refused_where_another_text_encoder_lies_in_place_of_its_own(tmp_path, minilm_folder):
+    for name in ("ambiguous_text_diff", "prosona"):
+        config = TINY_CONFIG[name] | {"text_encoder": "minilm", "text_path": str(minilm_folder)}
+        method = METHODS[name](METHODS[name].Config(**config), 1, ("background", "lesion"), ())
+        path = save_checkpoint(tmp_path / f"{name}.safetensors", method, FRAME, {})
+        kept = load_checkpoint(path)
+        assert (
+            kept.info["text_encoder"]
+            == kept.method.text_identity
+            == make_text_encoder("minilm", str(minilm_folder)).identity()
+        )
+        save_checkpoint(
+            path, method, FRAME, {"text_encoder": {**kept.info["text_encoder"], "weights_sha256": "another"}}
+        )
+        with pytest.raises(TextEncoderError, match="'minilm' of SHA-256 another"):
+            load_checkpoint(path)
 
 
 def test_unknown_encoder_is_refused_with_the_known_ones():

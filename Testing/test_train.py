@@ -11,11 +11,12 @@ import pytest
 import torch
 from phantom import write_phantom
 from safetensors.torch import load_file
+from tiny_model import tiny_method
 
 from MultiRaterSegLib.checkpoint import load_checkpoint
 from MultiRaterSegLib.errors import DataError, RecipeError
-from Training.fit import train
-from Training.recipe import list_recipes, load_recipe
+from Training.fit import StageModule, train
+from Training.recipe import StageSettings, list_recipes, load_recipe
 
 PROJECT = Path(__file__).resolve().parents[1]
 TINY = [
@@ -90,6 +91,15 @@ def test_what_a_stage_freezes_stays_as_it_is_and_a_module_that_is_not_there_is_r
     assert not any(name.startswith("backbone.") for name in moved)
     with pytest.raises(RecipeError, match="trunk.*'backbone'"):
         train(recipe("trunk"), tmp_path / "other", stages=["latent"])
+
+
+def test_what_a_stage_freezes_keeps_the_statistics_of_its_normalisation_too():
+    method = tiny_method("ambiguous_text_diff")
+    [stage] = method.stages()
+    module = StageModule(method, stage, StageSettings(frozen=("backbone",)), 0)
+    module.on_train_epoch_start()
+    assert not any(part.training for part in method.backbone.modules())
+    assert method.denoiser.training
 
 
 def test_every_shipped_recipe_is_valid():

@@ -220,6 +220,16 @@ def test_a_sentence_is_read_while_something_else_is_computed_and_cancelling_stop
     assert worker.ask("ping") == ({"id": worker.number}, [])
 
 
+def test_a_model_that_reads_descriptions_has_lidcs_statements_read_and_others_refuse_them(worker):
+    said = "The Texture is Solid. The Margin is Sharp."
+    read, _ = worker.ask("understand", sentence=said, model="ambiguous_text_diff_compact")
+    assert (read["summary"], read["problem"]) == ("The Texture is Solid, The Margin is Sharp", "")
+    both, _ = worker.ask("understand", sentence=f"generous. {said}", model="diff_dpo_compact")
+    assert both["summary"] == "extent generous, The Texture is Solid, The Margin is Sharp"
+    other, _ = worker.ask("understand", sentence="The Margin is Sharp.", model="prosona_compact")
+    assert other["problem"]
+
+
 def test_after_cancel_no_layer_of_the_shipped_model_begins(worker):
     """At 20 random layers of a request that also looks at the slices: so it ends within one layer, whatever that takes."""
     session, begun = Session("cpu"), []

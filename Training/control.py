@@ -17,7 +17,7 @@ from MultiRaterSegLib.style_targets import roughness
 
 from .bootstrap import mean_estimate
 from .data.slices import Slices
-from .slice_predictions import draw_lesion, frame_image, native_grid
+from .slice_predictions import check_channels, draw_lesion, frame_image, native_grid
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,10 @@ def measure_control(
 ) -> dict[str, dict]:
     """{measured: {"less", "more": sentences, "cases", "right": (share, low, high), "change": median log ratio}}.
 
-    A case is a slice on which both sentences give a contour; the intervals are over patients.
+    A case is a slice on which both sentences give a contour; the intervals are over patients. Raises DataError for images
+    of other channels than the model's.
     """
+    check_channels(checkpoint.method, slices)
     moved = {name: [] for name in CONTRADICTIONS}
     sentences = list(dict.fromkeys(said for pair in CONTRADICTIONS.values() for said in (pair.less, pair.more)))
     for row in progress(rows):

@@ -21,15 +21,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from MultiRaterSegLib.errors import DataError, UnsupportedRequest
+from Training.command import positive, whole
 from Training.evaluation_options import data_options, run_on_slices
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = data_options(__file__, __doc__, "slice that is large enough")
     parser.add_argument("model", help="a model by name, a .safetensors file or a run folder")
-    parser.add_argument("--samples", type=int, default=8, help="samples averaged for a contour, and shown")
+    parser.add_argument("--samples", type=positive, default=8, help="samples averaged for a contour, and shown")
     parser.add_argument("--guidance", type=float, help="of a diffusion model's text (default: the model's own)")
-    parser.add_argument("--pictures", type=int, default=2, help="slices in each picture")
+    parser.add_argument("--pictures", type=whole, default=2, help="slices in each picture")
     parser.add_argument("--out", type=Path, default=Path("runs/control"))
     return run_on_slices(parser, run, arguments)
 
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace) -> str:
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "control.json").write_text(json.dumps(found, indent=2))
     shown = rows[:: max(1, len(rows) // max(1, options.pictures))][: options.pictures]
-    for name in ("roughness", "area"):
+    for name in ("roughness", "area") if len(shown) else ():
         pair = CONTRADICTIONS[name]
         plot_control(options.out / f"{name}.png", checkpoint, slices, shown, (pair.less, pair.more), options.samples)
     text = describe(found, model_name(checkpoint), f"{len(rows)} slices of {', '.join(data_names(options))}")

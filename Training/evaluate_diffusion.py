@@ -21,12 +21,15 @@ import dataclasses
 import itertools
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from MultiRaterSegLib.errors import DataError
+from Training.command import positive
 from Training.evaluation_options import run_on_slices, slice_options
 
 
@@ -37,13 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--all-slices", action="store_const", const=None, dest="one_per_patient", help="instead of one a patient"
     )
-    parser.add_argument("--limit", type=int, help="at most so many slices")
+    parser.add_argument("--limit", type=positive, help="at most so many slices")
     parser.add_argument("--text", nargs="+", choices=("neutral", "median", "other", "readers"), default=["neutral"])
     parser.add_argument("--sampler", nargs="+", choices=("ddim", "ddpm"), default=[None])
-    parser.add_argument("--steps", type=int, nargs="+", default=[None], help="default: as the model has it")
+    parser.add_argument("--steps", type=positive, nargs="+", default=[None], help="default: as the model has it")
     parser.add_argument("--preference", type=float, nargs="+", default=[None], help="of an aligned model, 0 to 1")
     parser.add_argument("--guidance", type=float, nargs="+", default=[None], help="of the text; default: the model's")
-    parser.add_argument("--samples", type=int, nargs="+", default=[16], metavar="N")
+    parser.add_argument("--samples", type=positive, nargs="+", default=[16], metavar="N")
     parser.add_argument("--seed", type=int, default=0, help="of noise and of texts")
     parser.add_argument("--out", type=Path, default=Path("runs/evaluation/diffusion"))
     return run_on_slices(parser, run, arguments)
@@ -62,15 +65,16 @@ def run(options: argparse.Namespace) -> str:
     slices = load_slices(options)
     rows = choose_rows(slices, options)[:: options.every][: options.limit]
     about = f"{', '.join(data_names(options))}, {subset_words(options)}: {len(rows)} slices, seed {options.seed}"
+    if slices.present is not None:
+        about += ". Readers who never saw a slice have no opinion of it"
     settings = itertools.product(options.text, options.sampler, options.steps, options.preference, options.guidance)
     settings = [Setting(*values) for values in settings]
     device, found, seconds = choose_device("auto"), [], {}
-    for named in options.models:
-        name, _, path = named.rpartition("=")
+    for name, path in named_models(options.models).items():
         checkpoint = load_checkpoint(path, device)
         texts = reads_text(checkpoint.method)
         for setting in dict.fromkeys(s if texts else dataclasses.replace(s, text=None) for s in settings):
-            row = Row(name or checkpoint.name, setting, max(options.samples), {})
+            row = Row(name, setting, max(options.samples), {})
 
             def progress(loop, row=row):
                 return track(loop, row.drawn, len(rows), transient=True)
@@ -81,6 +85,23 @@ def run(options: argparse.Namespace) -> str:
             seconds[row.drawn] = (time.process_time() - began) / len(rows)
             text = write(options.out, found, slices.patient[rows], about, seconds)
     return text
+
+
+def named_models(given: Sequence[str]) -> dict[str, Path]:
+    """Each NAME=MODEL or MODEL -> its file by name. Raises CheckpointError where there is none, DataError for a name that two
+    of them have."""
+    from MultiRaterSegLib.model_file import find_model, read_info
+    from Training.evaluation_run import name_of
+
+    models: dict[str, Path] = {}
+    for text in given:
+        name, _, model = text.rpartition("=")
+        path = find_model(model)
+        name = name or name_of(read_info(path), path.stem)
+        if name in models:
+            raise DataError(f"Two models are called '{name}'. Tell them apart: NAME={model}")
+        models[name] = path
+    return models
 
 
 def write(out: Path, found: list, patient: np.ndarray, about: str, seconds: dict[str, float]) -> str:

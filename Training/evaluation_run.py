@@ -86,7 +86,12 @@ def load_task(options: argparse.Namespace) -> Task:
 
 def model_name(checkpoint: Checkpoint) -> str:
     """A run's best.safetensors is called by its recipe."""
-    return checkpoint.info.get("recipe", {}).get("name", "best") if checkpoint.name == "best" else checkpoint.name
+    return name_of(checkpoint.info, checkpoint.name)
+
+
+def name_of(info: dict, file: str) -> str:
+    """As `model_name`, by a file's header and name without suffix."""
+    return info.get("recipe", {}).get("name", "best") if file == "best" else file
 
 
 def about(checkpoint: Checkpoint, task: Task) -> dict:

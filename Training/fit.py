@@ -147,6 +147,8 @@ class StageModule(lightning.LightningModule):
         self.method.eval()  # what is frozen stays as it is, its normalisation statistics too
         for module in self.stage.modules:
             module.train()
+        for name in self.settings.frozen:
+            _submodule(self.method, name).eval()
 
     def transfer_batch_to_device(self, batch: Batch, device, dataloader_idx) -> Batch:
         return batch.to(device)

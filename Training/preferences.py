@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from MultiRaterSegLib.errors import CheckpointError, DataError
 from MultiRaterSegLib.metrics import Pairs
-from Training.command import command_parser, run_command
+from Training.command import command_parser, positive, run_command
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = command_parser(__file__, __doc__)
     parser.add_argument("model", help="the reference: a model by name, a .safetensors file or a run folder")
     parser.add_argument("--strategy", nargs="+", choices=STRATEGIES, default=["mean_dice"])
-    parser.add_argument("--candidates", type=int, default=4, help="masks drawn for a slice (the paper: 4)")
-    parser.add_argument("--every", type=int, default=4, help="only every n-th slice (the paper: a quarter of the data)")
+    parser.add_argument("--candidates", type=positive, default=4, help="masks drawn for a slice (the paper: 4)")
+    parser.add_argument(
+        "--every", type=positive, default=4, help="only every n-th slice (the paper: a quarter of the data)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--root", required=True, help="where the data set lies that the model was trained on")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write into")

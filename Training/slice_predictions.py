@@ -65,8 +65,7 @@ def predict_slices(
 
     planes: images to look at instead of the data's own, such as corrupted ones. style_of(rows): the style of the samples,
     [S or 1, rows or 1, ...], instead of the population's."""
-    if slices.channels != method.channels:
-        raise DataError(f"The model takes images of {method.channels} channel(s); the data have {slices.channels}.")
+    check_channels(method, slices)
     look = planes or (lambda row: slices.planes([row])[0])
     experts = [expert for expert, _ in experts_and_readers(method, slices)] if sampling.expert_samples else []
     device = next(method.parameters()).device
@@ -83,6 +82,12 @@ def predict_slices(
         ]
         for i, row in enumerate(chosen):
             yield SlicePrediction(row, *(np.stack(arrays) for arrays in zip(*(part[i] for part in parts))))
+
+
+def check_channels(method: Method, slices: Slices) -> None:
+    """Raises DataError for images of another number of channels than the method looks at."""
+    if slices.channels != method.channels:
+        raise DataError(f"The model takes images of {method.channels} channel(s); the data have {slices.channels}.")
 
 
 def _predict(method, frame, encoded, asked, styles, seed: int, rows: list[int], native: list[Grid], sampling: Sampling):

@@ -13,6 +13,7 @@ from torch import Tensor
 from MultiRaterSegLib.checkpoint import read_weights
 from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.method import Method
+from MultiRaterSegLib.model_file import read_info
 
 BACKBONE = "backbone."
 
@@ -28,9 +29,9 @@ def start_with(options: argparse.Namespace) -> Callable[[Method], dict] | None:
 
 def start_from(method: Method, path: Path) -> dict[str, str]:
     """Takes over all weights. Returns what the checkpoint should say of it. Raises DataError when they do not fit."""
-    weights = _load(path)
+    weights, info = _load(path)
     try:
-        method.start_from(weights)
+        method.start_from(weights, info)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise DataError(
@@ -45,7 +46,7 @@ def backbone_from(method: Method, path: Path) -> dict[str, str]:
 
     Returns what the checkpoint should say of it. Raises DataError when there is none, or one of other sizes.
     """
-    given = {_within(name): value for name, value in _load(path).items() if _within(name)}
+    given = {_within(name): value for name, value in _load(path)[0].items() if _within(name)}
     wanted = {name: value for name, value in method.state_dict().items() if _within(name)}
     sizes = {_within(name): value.shape for name, value in wanted.items()}
     if not given or sizes != {name: value.shape for name, value in given.items()}:
@@ -67,7 +68,7 @@ def former_stages_from(method: Method, path: Path, stages: Sequence[str]) -> dic
     trained = {id(module) for stage in order[:first] for module in stage.modules}
     prefixes = tuple(f"{name}." for name, module in method.named_modules() if id(module) in trained)
     wanted = {name: value.shape for name, value in method.state_dict().items() if name.startswith(prefixes)}
-    given = {name: value for name, value in _load(path).items() if name in wanted}
+    given = {name: value for name, value in _load(path)[0].items() if name in wanted}
     if not wanted or wanted != {name: value.shape for name, value in given.items()}:
         known = ", ".join(stage.name for stage in order[1:])
         raise DataError(
@@ -84,12 +85,12 @@ def _within(name: str) -> str:
     return after if found and (not before or before.endswith(".")) else ""
 
 
-def _load(path: Path) -> dict[str, Tensor]:
-    """A model's file, or the weights alone that a stage leaves in its folder."""
+def _load(path: Path) -> tuple[dict[str, Tensor], dict | None]:
+    """A model's file with its header, or the weights alone that a stage leaves in its folder."""
     try:
         with safe_open(str(path), "np") as file:
             model = file.metadata()
-        return read_weights(path) if model else load_file(str(path))
+        return (read_weights(path), read_info(path)) if model else (load_file(str(path)), None)
     except (OSError, SafetensorError) as error:
         raise DataError(
             f"'{path}' cannot be what training starts from: {str(error).strip().splitlines()[0]} Give a file of weights "

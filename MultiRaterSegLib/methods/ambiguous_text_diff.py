@@ -45,9 +45,7 @@ from ..networks.text_denoiser import TextDiffusionUNet, TextFeatureDenoiser
 from ..noise import Noise
 from ..style_targets import described, rank_said, regions
 from ..text import TrainingPrompt, Understanding, opposites, training_prompts
-from ..text.tokens import TextTokens, sentences_of, understand_text
-
-Text = tuple[str, ...]
+from ..text.tokens import Text, TextTokens, Wish, sentences_of, understand_text
 
 
 @dataclass(frozen=True)
@@ -106,6 +104,14 @@ class AmbiguousTextDiff(Method):
     title: ClassVar[str] = "AmbiguousTextDiff"
     follows_prompts: bool = True
     Config: ClassVar[type] = Config
+    not_in_weights: ClassVar[tuple[str, ...]] = (
+        "schedule",
+        "diffusion_steps",
+        "prediction",
+        "denoising_loss",
+        "head_channels",
+        "norm_groups",
+    )
 
     def __init__(self, config: Config, channels: int, labels: Sequence[str], experts: Sequence[Expert]):
         super().__init__()
@@ -113,6 +119,10 @@ class AmbiguousTextDiff(Method):
         if c.denoising_loss == "cross_entropy" and c.prediction != "x0":
             raise RecipeError(
                 f"denoising_loss = 'cross_entropy' is of masks; prediction is '{c.prediction}', give 'x0'."
+            )
+        if (shares := c.expert_share + c.prompt_share + c.neutral_share) > 1:
+            raise RecipeError(
+                f"expert_share + prompt_share + neutral_share = {shares:g}: they are shares of the draws, at most 1 together."
             )
         if 2 * c.opposites > c.draws or (c.opposites and not c.text):
             raise RecipeError(f"opposites = {c.opposites}: each takes two of draws = {c.draws}, and needs text.")
@@ -153,7 +163,7 @@ class AmbiguousTextDiff(Method):
 
     @classmethod
     def abilities(cls, config: Config) -> Abilities:
-        return Abilities(config.text, Knobs(config.sampling_steps), config.diffusion_steps)
+        return Abilities(config.text, Knobs(config.sampling_steps), config.diffusion_steps, config.text)
 
     def encode(self, image: Tensor) -> Encoded:
         features, bottleneck = (image,), image
@@ -204,6 +214,10 @@ class AmbiguousTextDiff(Method):
         """Texts [S or 1][B or 1], each a tuple of sentences of any kind -> [S or 1, B or 1, K, D]."""
         self._require_text()
         return torch.stack([self.text(row) for row in texts])
+
+    @property
+    def text_identity(self) -> dict | None:
+        return self.text.sentences.identity() if self.config.text else None
 
     def understand(self, prompt: str) -> Understanding:
         self._require_text()
@@ -312,7 +326,7 @@ class AmbiguousTextDiff(Method):
             for i in (
                 ((kinds >= c.expert_share) & (kinds < c.expert_share + c.prompt_share)).nonzero().flatten().tolist()
             ):
-                masks[i], texts[i] = asked[i], (*self._said(batch, i, int(meant[i]), 0.5), prompt.text)
+                masks[i], texts[i] = asked[i], (*self._said(batch, i, int(meant[i]), 0.5), Wish(prompt.text))
         for i in (kinds >= 1 - c.neutral_share).nonzero().flatten().tolist():
             texts[i] = ()
         return Draw(masks, texts, ranks, torch.zeros_like(masks))
@@ -337,7 +351,7 @@ class AmbiguousTextDiff(Method):
         drawn = []
         for (shares, meant), prompt in zip(asked, prompts):
             mask = (shares[torch.arange(len(meant), device=meant.device), meant] > level).float()
-            drawn.append(Draw(mask, [(*text, prompt.text) for text in said], [-1] * len(said), disputed))
+            drawn.append(Draw(mask, [(*text, Wish(prompt.text)) for text in said], [-1] * len(said), disputed))
         return drawn
 
     def _somebody(self, batch: Batch) -> tuple[Tensor, Tensor]:

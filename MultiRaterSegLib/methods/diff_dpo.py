@@ -21,7 +21,7 @@ What the paper leaves open, and what we chose:
 
 import copy
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -85,8 +85,11 @@ class DiffDPO(Method):
         """As made, with the steps, guidance and preference that it draws with now: what a file keeps."""
         return replace(self._recipe, aligned=asdict(self.policy.config), preference=self.preference)
 
-    def start_from(self, weights: dict[str, Tensor]) -> None:
+    def start_from(self, weights: dict[str, Tensor], info: dict | None = None) -> None:
         """The weights of the reference: both models start with them. A former alignment's weights go on as they are."""
+        if info is not None and info["method"] == self.name:
+            info = {"method": info["config"]["method"], "config": info["config"]["aligned"]}
+        self.policy.refuse_other_meaning(info)
         if any(name.startswith("reference.") for name in weights):
             self.load_state_dict(weights)
         else:
@@ -137,6 +140,10 @@ class DiffDPO(Method):
     def prompt_style(self, encoded: Any, prompt: str) -> Style:
         return self.policy.prompt_style(encoded, prompt)
 
+    @property
+    def text_identity(self) -> dict | None:
+        return self.policy.text_identity
+
     def understand(self, prompt: str) -> Any:
         return self.policy.understand(prompt)
 
@@ -181,6 +188,9 @@ def _aligned(config: Config) -> tuple[type[Method], Any]:
     if config.method not in able:
         raise RecipeError(f"method = '{config.method}' cannot be aligned. Diffusion methods: {', '.join(able)}.")
     kind = METHODS[config.method]
+    known = [f.name for f in fields(kind.Config)]
+    if unknown := [key for key in config.aligned if key not in known]:
+        raise RecipeError(f"aligned: {kind.title} has no {', '.join(unknown)}. Known: {', '.join(known)}.")
     try:
         return kind, TypeAdapter(kind.Config).validate_python(config.aligned)
     except ValidationError as error:

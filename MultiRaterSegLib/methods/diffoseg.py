@@ -105,6 +105,7 @@ class DiffOSeg(Method):
     name: ClassVar[str] = "diffoseg"
     title: ClassVar[str] = "DiffOSeg"
     Config: ClassVar[type] = Config
+    not_in_weights: ClassVar[tuple[str, ...]] = ("schedule", "time_steps")
 
     def __init__(self, config: Config, channels: int, labels: Sequence[str], experts: Sequence[Expert]):
         super().__init__()

@@ -147,6 +147,10 @@ class ProSona(Method):
         self.understand(prompt)  # refuses what no slot can carry
         return self.query(self.text.embed([prompt]).to(self.expert_embeddings)[None])
 
+    @property
+    def text_identity(self) -> dict:
+        return self.text.identity()
+
     def understand(self, prompt: str) -> Understanding:
         return self.text.understand(prompt)
 

@@ -83,7 +83,8 @@ class Understanding:
     def summary(self) -> str:
         """One line, such as 'halo +, margin tight' or 'extent slightly generous, slice by slice'."""
         parts = [_in_words(name, value) for name, value in self.slots.said.items()]
-        return ", ".join([*parts, *["slice by slice"] * self.slots.per_slice, *self.described])
+        described = (statement.rstrip(".") for statement in self.described)
+        return ", ".join([*parts, *["slice by slice"] * self.slots.per_slice, *described])
 
 
 def _in_words(name: str, value: float) -> str:

@@ -1,26 +1,43 @@
 """Texts as a fixed number of vectors that a network can attend to: sentences -> token vectors -> resampled tokens.
 
-A text is a tuple of sentences, of any number; () says nothing. Attention without a key mask (MONAI's) would see padding,
-so a few learned queries look the text's tokens up first, padding masked out, and only their answers go on.
+A text is a tuple of sentences, of any number; () says nothing. A sentence that asks for something of an outline is a `Wish`,
+a plain string describes what is seen: which it is depends on who says it, not on its words. Attention without a key
+mask (MONAI's) would see padding, so a few learned queries look the text's tokens up first, padding masked out, and only
+their answers go on.
 """
 
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import TextEncoderError, UnsupportedRequest
+from ..errors import TextEncoderError
 from .encoder import make_text_encoder
 from .lidc_terms import split_statements
+from .parser import understand
 from .slots import Slots, Understanding
-from .words import WordsEncoder
+from .words import WordsEncoder, explained
 
 BUCKETS = 256
 """Words without a fixed meaning are told apart by a hash of this many values."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person, or a training prompt, asks for."""
+
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+Sentence: TypeAlias = str | Wish
+Text: TypeAlias = tuple[Sentence, ...]
 
 
 class SentenceVectors(Protocol):
@@ -28,7 +45,10 @@ class SentenceVectors(Protocol):
 
     dim: int
 
-    def __call__(self, sentences: Sequence[str]) -> list[Tensor]: ...
+    def identity(self) -> dict:
+        """Of what they are made with and do not hold themselves, see TextEncoder."""
+
+    def __call__(self, sentences: Sequence[Sentence]) -> list[Tensor]: ...
 
 
 def make_sentence_vectors(name: str, path: str | None, dim: int) -> nn.Module:
@@ -48,9 +68,9 @@ def make_sentence_vectors(name: str, path: str | None, dim: int) -> nn.Module:
 
 
 class LearnedSentences(nn.Module):
-    """A sentence is one vector, W f: f counts its words (hashed) if it describes a lesion, else holds what the words
-    parser reads in it. So any wish that the parser understands alike is the same vector, and no word of a wish meets
-    the vector of a word that only shares its hash."""
+    """A sentence is one vector, W f: f counts the words of a description (hashed), and of a wish holds what the words parser
+    reads in it. So wishes that the parser understands alike are the same vector, and no word of a wish meets the vector
+    of a word that only shares its hash."""
 
     def __init__(self, dim: int):
         super().__init__()
@@ -58,8 +78,11 @@ class LearnedSentences(nn.Module):
         self.project = nn.Linear(WordsEncoder.dim + BUCKETS, dim, bias=False)
         nn.init.normal_(self.project.weight, std=0.5)
 
-    def forward(self, sentences: Sequence[str]) -> list[Tensor]:
-        """[1, dim] each."""
+    def identity(self) -> dict:
+        return WordsEncoder().identity()
+
+    def forward(self, sentences: Sequence[Sentence]) -> list[Tensor]:
+        """[1, dim] each. Raises UnsupportedRequest for a wish that cannot be read."""
         if not sentences:
             return []
         read = torch.tensor([sentence_features(s) for s in sentences], device=self.project.weight.device)
@@ -74,9 +97,12 @@ class FrozenTokens(nn.Module):
         self.encoder, self.dim = encoder, dim
         self.project = nn.Linear(encoder.dim, dim)
 
-    def forward(self, sentences: Sequence[str]) -> list[Tensor]:
+    def identity(self) -> dict:
+        return self.encoder.identity()
+
+    def forward(self, sentences: Sequence[Sentence]) -> list[Tensor]:
         """[tokens, dim] each; sentences are encoded one by one, so that each is encoded once in a training."""
-        return [self.project(self.encoder.tokens(s).to(self.project.weight)) for s in sentences]
+        return [self.project(self.encoder.tokens(str(s)).to(self.project.weight)) for s in sentences]
 
 
 class Resampler(nn.Module):
@@ -110,10 +136,10 @@ class TextTokens(nn.Module):
         self.sentences = make_sentence_vectors(encoder, path, dim)
         self.resample = Resampler(dim, count)
 
-    def forward(self, texts: Sequence[tuple[str, ...]]) -> Tensor:
+    def forward(self, texts: Sequence[Text]) -> Tensor:
         return self.resample(self.vectors(texts))
 
-    def vectors(self, texts: Sequence[tuple[str, ...]]) -> list[Tensor]:
+    def vectors(self, texts: Sequence[Text]) -> list[Tensor]:
         """[n_i, dim] each, before resampling; each different sentence is computed once."""
         different = list(dict.fromkeys(sentence for text in texts for sentence in text))
         vector = dict(zip(different, self.sentences(different)))
@@ -121,30 +147,33 @@ class TextTokens(nn.Module):
         return [torch.cat([nothing, *(vector[sentence] for sentence in text)]) for text in texts]
 
 
-def sentences_of(prompt: str) -> tuple[str, ...]:
+def sentences_of(prompt: str) -> Text:
     """A person's sentence as a text: LIDC's statements one by one, then whatever else it says."""
     statements, rest = split_statements(prompt)
-    return (*statements, rest) if rest else statements
+    return (*statements, Wish(rest)) if rest else statements
 
 
-def understand_text(prompt: str) -> Understanding:
+def read_text(prompt: str) -> Understanding:
     """How a person's sentence is read: LIDC's statements, and by the words parser what else it says.
 
     Raises UnsupportedRequest where the rest names nothing that a style can change.
     """
     statements, rest = split_statements(prompt)
     if not statements:
-        return WordsEncoder().understand(prompt)
-    read = WordsEncoder().understand(rest) if rest else Understanding(prompt, Slots())
+        return understand(prompt)
+    read = understand(rest) if rest else Understanding(prompt, Slots())
     return Understanding(prompt, read.slots, read.notes, read.not_understood, described=statements)
 
 
+understand_text = explained(read_text)
+"""`read_text`, whose refusal also says what could be asked instead."""
+
+
 @lru_cache(maxsize=16384)
-def sentence_features(sentence: str) -> tuple[float, ...]:
-    """[13 + BUCKETS]: what the words parser reads, or the shares of the words of a description."""
-    if split_statements(sentence)[1]:
-        with suppress(UnsupportedRequest):  # a sentence of the data, such as a diagnosis; a person's was refused before
-            return (*WordsEncoder().understand(sentence).slots.vector(), *[0.0] * BUCKETS)
+def sentence_features(sentence: Sentence) -> tuple[float, ...]:
+    """[13 + BUCKETS]: what the words parser reads in a wish, or the shares of the words of a description."""
+    if isinstance(sentence, Wish):
+        return (*WordsEncoder().understand(sentence.sentence).slots.vector(), *[0.0] * BUCKETS)
     counts = [0.0] * BUCKETS
     words = [word.strip(".,;:()") for word in sentence.casefold().split()]
     for word in words:

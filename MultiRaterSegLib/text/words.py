@@ -1,7 +1,7 @@
 """The offline default: a hand-built parser that reads a sentence as slots. No downloads, no learned weights."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,6 +11,23 @@ from .parser import understand
 from .slots import VECTOR_LAYOUT, Understanding
 
 SUGGESTIONS = ("'include the ground-glass halo'", "'tight outline, solid core only'", "'generous, but smooth edges'")
+
+
+def explained(read: Callable[[str], Understanding]) -> Callable[[str], Understanding]:
+    """The same reading, whose refusal names the sentence and three that could be asked instead."""
+
+    def reading(prompt: str) -> Understanding:
+        try:
+            return read(prompt)
+        except UnsupportedRequest as error:
+            raise UnsupportedRequest(
+                f"'{prompt}' cannot be followed. {error} Try, for example: {', '.join(SUGGESTIONS)}."
+            ) from None
+
+    return reading
+
+
+_explained = explained(understand)
 
 
 class WordsEncoder:
@@ -31,9 +48,4 @@ class WordsEncoder:
 
     def understand(self, prompt: str) -> Understanding:
         """How the sentence is read. Raises UnsupportedRequest with three suggestions where it cannot be."""
-        try:
-            return understand(prompt)
-        except UnsupportedRequest as error:
-            raise UnsupportedRequest(
-                f"'{prompt}' cannot be followed. {error} Try, for example: {', '.join(SUGGESTIONS)}."
-            ) from None
+        return _explained(prompt)

@@ -10,7 +10,8 @@ from ..knobs import OWN, Knobs
 @dataclass(frozen=True)
 class ModelInfo:
     """name: what a request calls it. experts: those offered for use. info: the whole header of its file. knobs: those that
-    it has, with its own values. most_steps: network evaluations a sample at most; None where there is no choice."""
+    it has, with its own values. most_steps: network evaluations a sample at most; None where there is no choice.
+    reads_descriptions: a sentence may also say what the lesion is, in LIDC's terms."""
 
     name: str
     title: str
@@ -25,6 +26,7 @@ class ModelInfo:
     info: dict
     knobs: Knobs = OWN
     most_steps: int | None = None
+    reads_descriptions: bool = False
 
     @classmethod
     def of(
@@ -35,6 +37,7 @@ class ModelInfo:
         follows_prompts: bool,
         knobs: Knobs = OWN,
         most_steps: int | None = None,
+        reads_descriptions: bool = False,
     ) -> "ModelInfo":
         """info: the header of the model's file. title, and what follows: what its method says of itself (Abilities)."""
         return cls(
@@ -51,6 +54,7 @@ class ModelInfo:
             info,
             knobs,
             most_steps,
+            reads_descriptions,
         )
 
     def to_json(self) -> dict:

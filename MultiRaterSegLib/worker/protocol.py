@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 
 MAGIC = b"MRS1"
-VERSION = 3
+VERSION = 4
 LONGEST_HEADER = 64 << 20
 LARGEST_ARRAY = 64 << 30
 DTYPES = ("bool", "uint8", "int8", "uint16", "int16", "int32", "float32")

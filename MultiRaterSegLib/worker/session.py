@@ -21,6 +21,7 @@ from ..preview import SAMPLES, Previewer
 from ..region import Place, Region
 from ..resources import model_files
 from ..text.parser import understand
+from ..text.tokens import read_text
 from .job import Job
 from .model_info import ModelInfo
 
@@ -82,7 +83,7 @@ class Session:
             problem = f"{model.title} cannot follow a sentence."
             return {**reply, "suggestions": (), "problem": problem}, ()
         try:
-            read = understand(sentence)
+            read = (read_text if model.reads_descriptions else understand)(sentence)
             reply |= {"summary": read.summary(), "notes": read.notes, "not_understood": read.not_understood}
         except UnsupportedRequest as error:
             reply["problem"] = str(error)
