@@ -95,6 +95,8 @@ class Method(nn.Module, ABC):
     follows_prompts: bool = False
     starts_from_another: ClassVar[bool] = False
     """Whether training makes sense only from the weights of another run (train.py --start-from)."""
+    learns_from_preferences: ClassVar[bool] = False
+    """Whether its batches must have preferred masks (Training/preferences.py)."""
     not_in_weights: ClassVar[tuple[str, ...]] = ()
     """Fields of Config that say what the weights do and leave no trace in their shapes: the schedule, what is predicted."""
     preference: float | None = None

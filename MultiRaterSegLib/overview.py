@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from .agreement import diameters, volume_range
 from .consensus import majority
+from .knobs import Knobs
 from .lesion_result import LesionResult
 from .overview_page import AMBER, GAP, GUTTER, HEADER, LINE, PANEL, QUIET, SIDEBAR, TEXT, Page
 from .prediction import Prediction
@@ -167,9 +168,16 @@ def _draw_header(page: Page, view: SliceView) -> None:
     trained = (view.result.info or {}).get("trained_for", "")
     model = f"Model {made['model']}, trained for {trained}" if trained else f"Model {made['model']}"
     page.text(page.width - 0.2, 0.2, model, 10, QUIET, ha="right")
-    page.text(
-        page.width - 0.2, 0.46, f"{made['samples']} simulated readers, seed {made['seed']}", 10, QUIET, ha="right"
-    )
+    page.text(page.width - 0.2, 0.46, _drawn(made), 10, QUIET, ha="right")
+
+
+def _drawn(made: dict) -> str:
+    """How the samples were drawn, from their provenance."""
+    knobs = Knobs.of(made)
+    parts = [f"{made['samples']} simulated readers"]
+    parts += [f"in {knobs.steps} steps"] if knobs.steps is not None else []
+    parts = [" ".join(parts), f"seed {made['seed']}"]
+    return ", ".join(parts + ([f"preference {knobs.preference:g}"] if knobs.preference is not None else []))
 
 
 def _signed(axis: str, value: float) -> str:

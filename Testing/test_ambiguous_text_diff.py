@@ -1,5 +1,6 @@
 """What is peculiar to AmbiguousTextDiff: masks from noise, text at three resolutions, a latent term that keeps its meaning."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -163,6 +164,16 @@ def test_prompts_may_hold_wishes_and_statements():
     assert not torch.equal(a, c)
     with pytest.raises(UnsupportedRequest):
         method.prompt_style(None, "The Texture is Solid. outline the liver")
+
+
+def test_a_statement_with_a_term_that_lidc_does_not_have_is_answered_with_those_it_has():
+    method, terms = tiny_method(NAME), "LIDC's terms for Texture are: Non-Solid/GGO, .*, Solid"
+    with pytest.raises(UnsupportedRequest, match=terms):
+        method.understand("The Texture is Purple.")
+    read = method.understand("The Texture is Purple. tight")
+    assert read.slots.extent == -1
+    assert re.match(terms, read.notes[-1])
+    assert method.understand("The Texture is Solid. tight").notes == method.understand("tight").notes
 
 
 def test_what_a_data_set_says_is_never_taken_for_a_wish():

@@ -181,6 +181,11 @@ def test_statements_are_found_in_any_spelling_and_the_rest_stays():
         "generous; please",
     )
     assert split_statements("The Texture is Solid") == (("The Texture is Solid.",), "")
+    assert split_statements("Texture: solid; internal structure is soft tissue") == (
+        ("The Texture is Solid.", "The InternalStructure is Soft Tissue."),
+        "",
+    )
+    assert split_statements("the margin is generous") == ((), "the margin is generous")
     assert split_statements("tight, solid core only") == ((), "tight, solid core only")
     for name, terms in LIDC_TERMS.items():
         for rating in range(1, len(terms) + 1):

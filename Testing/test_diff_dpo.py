@@ -189,9 +189,20 @@ def test_the_reference_and_whatever_sees_the_image_never_move(reference):
     assert all(name.startswith(f"policy.{DENOISER[reference]}") for name in moved)
 
 
-def test_without_pairs_it_is_said_where_they_come_from():
+def test_without_pairs_it_is_said_where_they_come_from(tmp_path):
+    data = write_phantom(tmp_path / "data")
+    recipe = load_recipe("diff_dpo_compact", [f"data.root={data}", "data.folds=[0]"])
     with pytest.raises(RecipeError, match=r"preferences\.py"):
-        unaligned().align_loss(replace(tiny_batch(), preferred=None))
+        train(recipe, tmp_path / "run", start=lambda method: {"all_weights": ""})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_that_every_run_has_cannot_hold_anothers_weights(tmp_path):
+    best = save_tiny_model(tmp_path / "best.safetensors", REFERENCE)
+    with pytest.raises(DataError, match="name of its own"):
+        export(best, tmp_path / "x.safetensors", share=best)
+    named = save_tiny_model(tmp_path / "named.safetensors", REFERENCE)
+    assert "needs named.safetensors beside it" in export(best, tmp_path / "x.safetensors", share=named)
 
 
 # -- use -----------------------------------------------------------------------------------------------------------------

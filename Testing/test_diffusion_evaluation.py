@@ -82,12 +82,14 @@ def test_the_grid_of_settings_is_scored_with_intervals_and_differences(tmp_path,
     text = (tmp_path / "out/table.md").read_text()
     assert text.count("tiny, ") == 6 + 5 + 3  # figures, differences to the first, seconds
     assert text.count("no text, ") == 2 + 2 + 1  # a model without text is drawn once
-    assert "median text, 2, 4 samples" in text
+    assert "median text, 2 steps, 4 samples" in text
     assert (tmp_path / "out/curves.png").is_file()  # by the number of samples
     with np.load(tmp_path / "out/per_slice.npz") as kept:
-        assert kept["tiny, neutral text, 2, 4 samples/ci"].shape == (3,)
-        moved = np.mean(kept["no text, 2, 4 samples/ci"] - kept["tiny, neutral text, 2, 1 samples/ci"])
-    assert any(line.startswith("| no text, 2, 4 samples") and f"{moved:+.4f}" in line for line in text.splitlines())
+        assert kept["tiny, neutral text, 2 steps, 4 samples/ci"].shape == (3,)
+        moved = np.mean(kept["no text, 2 steps, 4 samples/ci"] - kept["tiny, neutral text, 2 steps, 1 samples/ci"])
+    assert any(
+        line.startswith("| no text, 2 steps, 4 samples") and f"{moved:+.4f}" in line for line in text.splitlines()
+    )
     capsys.readouterr()
     assert evaluate_diffusion([str(model), *options, "--preference", "1", "--out", str(tmp_path / "out")]) == 2
     assert "preference" in capsys.readouterr().err
@@ -139,8 +141,8 @@ def test_a_curve_holds_what_is_alike_but_for_one_number_in_ascending_order():
     }
     by_samples = curves(rows, "samples")
     assert {name: [r.samples for r in line] for name, line in by_samples.items()} == {
-        "m, neutral text, 20": [4, 16],
-        "m, neutral text, 5": [4, 16],
+        "m, neutral text, 20 steps": [4, 16],
+        "m, neutral text, 5 steps": [4, 16],
     }
     assert curves(rows, "preference") == {}
 

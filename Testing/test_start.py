@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from MultiRaterSegLib.errors import DataError
+from MultiRaterSegLib.errors import CheckpointError, DataError
 from MultiRaterSegLib.expert import Expert
 from MultiRaterSegLib.methods import METHODS
 from Training.start import backbone_from, former_stages_from, start_from
@@ -61,6 +61,14 @@ def test_a_unet_of_other_sizes_and_a_file_without_one_are_refused(written, tmp_p
 def test_weights_of_another_method_are_refused_with_the_other_way(written):
     with pytest.raises(DataError, match="--backbone-from"):
         start_from(tiny("prosona", 1), written(tiny("prob_unet", 1)))
+
+
+def test_training_starts_from_a_run_or_a_model_by_name_as_every_command_does(written, monkeypatch):
+    path = written(tiny("prosona", 1))
+    monkeypatch.setenv("MULTIRATERSEG_MODELS", str(path.parent))
+    assert start_from(tiny("prosona", 2), path.stem) == start_from(tiny("prosona", 2), path)
+    with pytest.raises(CheckpointError, match="No model 'nowhere'"):
+        start_from(tiny("prosona", 2), "nowhere")
 
 
 def test_the_checkpoint_says_which_file_it_started_from(written):

@@ -77,7 +77,7 @@ def test_what_a_stage_freezes_stays_as_it_is_and_a_module_that_is_not_there_is_r
 
     def remember(method) -> dict:
         start.update({name: value.clone() for name, value in method.state_dict().items()})
-        return {}
+        return {"all_weights": "a test's"}
 
     def recipe(module: str):
         quick = ["stage.latent.learning_rate=1e-2", "stage.latent.warmup_steps=0", "stage.latent.ema=0.5"]
@@ -90,7 +90,7 @@ def test_what_a_stage_freezes_stays_as_it_is_and_a_module_that_is_not_there_is_r
     assert moved
     assert not any(name.startswith("backbone.") for name in moved)
     with pytest.raises(RecipeError, match="trunk.*'backbone'"):
-        train(recipe("trunk"), tmp_path / "other", stages=["latent"])
+        train(recipe("trunk"), tmp_path / "other", start=remember, stages=["latent"])
 
 
 def test_what_a_stage_freezes_keeps_the_statistics_of_its_normalisation_too():
@@ -100,6 +100,14 @@ def test_what_a_stage_freezes_keeps_the_statistics_of_its_normalisation_too():
     module.on_train_epoch_start()
     assert not any(part.training for part in method.backbone.modules())
     assert method.denoiser.training
+
+
+def test_a_part_that_would_stay_random_is_not_kept_as_it_is(tmp_path):
+    data = write_phantom(tmp_path / "data")
+    recipe = load_recipe("ambiguous_text_diff_compact", [f"data.root={data}", "data.folds=[0]"])
+    with pytest.raises(RecipeError, match=r"keeps backbone.*--backbone-from.*stage\.denoise\.frozen=\[\]"):
+        train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_every_shipped_recipe_is_valid():

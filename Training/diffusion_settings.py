@@ -32,7 +32,8 @@ class Setting:
     guidance: float | None = None
 
     def __str__(self) -> str:
-        walk = " ".join(str(part) for part in (self.sampler, self.steps) if part is not None)
+        steps = None if self.steps is None else f"{self.steps} steps"
+        walk = " ".join(part for part in (self.sampler, steps) if part)
         knobs = [(name, getattr(self, name)) for name in ("preference", "guidance")]
         turned = [f"{name} {value:g}" for name, value in knobs if value is not None]
         return ", ".join(part for part in (f"{self.text} text" if self.text else "", walk, *turned) if part)

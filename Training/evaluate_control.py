@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> str:
         plot_control(options.out / f"{name}.png", checkpoint, slices, shown, (pair.less, pair.more), options.samples)
     text = describe(found, model_name(checkpoint), f"{len(rows)} slices of {', '.join(data_names(options))}")
     (options.out / "control.md").write_text(text)
-    return text
+    return f"{text}\nWritten to {options.out}"
 
 
 def describe(found: dict[str, dict], model: str, slices: str) -> str:

@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> str:
             found += [row._replace(samples=n, figures=figures) for n, figures in scores.items()]
             seconds[row.drawn] = (time.process_time() - began) / len(rows)
             text = write(options.out, found, slices.patient[rows], about, seconds)
-    return text
+    return f"{text}\nWritten to {options.out}"
 
 
 def named_models(given: Sequence[str]) -> dict[str, Path]:

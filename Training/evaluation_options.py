@@ -7,6 +7,7 @@ from pathlib import Path
 from .command import command_parser, positive, run_command
 
 KINDS = ("noise", "blur", "gamma", "acquisition")
+LIDC = ("lidc_slices", "lidc_described", "lidc_full_prompt")
 TEST_FOLD = 3
 REMINDER = f"Reminder: fold {TEST_FOLD} is the test fold. Every look at it is a line in docs/fold3_log.md."
 
@@ -72,7 +73,8 @@ def run_on_slices(parser: argparse.ArgumentParser, run: Callable, arguments: lis
             )
         if options.data_set and not options.folds:
             parser.error("--data-set needs --folds N ...")
-        if TEST_FOLD in options.folds or any(path.name == f"fold{TEST_FOLD}.npz" for path in options.data):
+        of_lidc = options.data_set in LIDC and TEST_FOLD in options.folds
+        if of_lidc or any(path.name == f"fold{TEST_FOLD}.npz" for path in options.data):
             print(REMINDER)
         return run(options)
 

@@ -17,6 +17,7 @@ from .data import DATASETS
 from .data.simulated import simulate_acquisitions
 from .data.slices import Slices
 from .evaluation import Evaluation, evaluate
+from .evaluation_options import LIDC
 from .example_slices import Shown, example_rows
 from .recipe import DataSettings, Recipe, load_recipe
 from .robustness import acquired_planes, corrupted_planes, evaluate_conditions
@@ -29,12 +30,7 @@ from .slice_predictions import (
     predict_slices,
 )
 
-SAME_FOLDS = (
-    "lidc_slices",
-    "lidc_described",
-    "lidc_full_prompt",
-    *(name for name in DATASETS if name.startswith("simulated")),
-)
+SAME_FOLDS = (*LIDC, *(name for name in DATASETS if name.startswith("simulated")))
 """Data sets whose folds hold the same patients."""
 
 

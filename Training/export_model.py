@@ -40,9 +40,16 @@ def export(
     share: str | Path | None = None,
 ) -> str:
     """Writes the file; returns what to say of it. Raises DataError or UnsupportedRequest for what the model does not have."""
-    from MultiRaterSegLib.checkpoint import load_checkpoint, save_checkpoint, sha256_of
+    from MultiRaterSegLib.checkpoint import load_checkpoint, save_checkpoint
+    from MultiRaterSegLib.errors import DataError
+    from MultiRaterSegLib.model_file import find_model, sha256_of
     from Training.diffusion_settings import Setting, adjusted
 
+    if share is not None and (other := find_model(share)).stem == "best":
+        raise DataError(
+            f"'{other}' is called as every run's file is, so the new file could not say which one it needs. Export it under "
+            "a name of its own first, and share with that."
+        )
     checkpoint = load_checkpoint(model)
     method = adjusted(checkpoint.method, Setting(steps=steps, guidance=guidance, preference=preference))
     kept = ("config", "method", "shared")
@@ -50,7 +57,8 @@ def export(
     save_checkpoint(out, method, checkpoint.frame, about, shares=share)
     parameters = sum(parameter.numel() for parameter in method.parameters()) / 1e6
     size = Path(out).stat().st_size / 1e6
-    return f"{out}: {parameters:.1f} million parameters, {size:.1f} MB, SHA-256 {sha256_of(out)}"
+    beside = f"; it needs {find_model(share).name} beside it" if share is not None else ""
+    return f"{out}: {parameters:.1f} million parameters, {size:.1f} MB, SHA-256 {sha256_of(out)}{beside}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """The one training loop: every method, stage and data set goes through it. No method's name appears here."""
 
 import dataclasses
+import logging
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +28,10 @@ from .data.slices import Slices
 from .recipe import Recipe, StageSettings
 from .validation import validation_score
 
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advice on other products
+for said in ("Checkpoint directory .* exists and is not empty", r".*isinstance\(treespec, LeafSpec\)"):
+    warnings.filterwarnings("ignore", said)  # a stage's folder holds its logs already; Lightning's own affair
+
 
 def train(
     recipe: Recipe,
@@ -48,7 +54,14 @@ def train(
         raise RecipeError(
             f"{recipe.name}: {method.title} goes on from another model. Give its weights with --start-from."
         )
+    if method.learns_from_preferences and training.slices.preferred is None:
+        raise RecipeError(
+            f"{recipe.name}: {method.title} learns from preferred masks, and these data have none. Make them with "
+            "Training/preferences.py and name the file in [data] preferences."
+        )
     started_from = start(method) if start else {}
+    if not started_from and not resume:
+        _refuse_random_frozen_parts(recipe, method, stages)
     recorded = dataclasses.asdict(recipe)
     del recorded["data"]["root"]  # where the data lay on one machine says nothing on another
     info = {
@@ -84,6 +97,16 @@ def train(
     return save_checkpoint(folder / "best.safetensors", method, recipe.frame, info)
 
 
+def _refuse_random_frozen_parts(recipe: Recipe, method: Method, stages: list[str] | None) -> None:
+    """Raises RecipeError where the first stage keeps modules as they are and nothing was loaded into them."""
+    first = next(stage for stage in method.stages() if stages is None or stage.name in stages)
+    if frozen := recipe.stage.get(first.name, StageSettings()).frozen:
+        raise RecipeError(
+            f"{recipe.name}: the stage '{first.name}' keeps {', '.join(frozen)} as it is, and nothing was loaded into it, so it "
+            f"would stay random. Give --backbone-from or --start-from, or train it too: --set stage.{first.name}.frozen=[]"
+        )
+
+
 def fit_stage(
     method: Method,
     stage: Stage,
@@ -116,7 +139,7 @@ def fit_stage(
         devices=1,
         gradient_clip_val=settings.gradient_clip or None,
         logger=[CSVLogger(place, name="", version=""), TensorBoardLogger(place, name="", version="tensorboard")],
-        callbacks=[best, keep, RichProgressBar(refresh_rate=20)],
+        callbacks=[best, keep, StageProgress(stage.name)],
         log_every_n_steps=settings.log_every,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -129,6 +152,20 @@ def fit_stage(
         weights_only=False,
     )
     method.load_state_dict(load_file(str(place / "best.pt.safetensors")))
+
+
+class StageProgress(RichProgressBar):
+    """The stage's name, its steps and its loss."""
+
+    def __init__(self, stage: str):
+        super().__init__(refresh_rate=20)
+        self.stage = stage
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return self.stage
+
+    def get_metrics(self, trainer, module) -> dict:
+        return {name: value for name, value in super().get_metrics(trainer, module).items() if name != "v_num"}
 
 
 class StageModule(lightning.LightningModule):

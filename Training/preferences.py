@@ -111,6 +111,8 @@ def run(options: argparse.Namespace) -> str:
     from Training.data.slices import slice_keys
     from Training.recipe import recipe_from
 
+    if options.candidates < 2:
+        raise DataError("--candidates 1: a pair takes two. Give at least 2.")
     checkpoint = load_checkpoint(options.model, choose_device("auto"))
     if not hasattr(checkpoint.method, "denoising_error"):
         raise CheckpointError(f"'{options.model}' is {checkpoint.method.title}; only diffusion models can be aligned.")

@@ -1,7 +1,6 @@
 """What training starts with instead of random weights: a former run of the same method, or the U-Net of another one."""
 
 import argparse
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor
 from MultiRaterSegLib.checkpoint import read_weights
 from MultiRaterSegLib.errors import DataError
 from MultiRaterSegLib.method import Method
-from MultiRaterSegLib.model_file import read_info
+from MultiRaterSegLib.model_file import find_model, read_info, sha256_of
 
 BACKBONE = "backbone."
 
@@ -28,7 +27,12 @@ def start_with(options: argparse.Namespace) -> Callable[[Method], dict] | None:
 
 
 def start_from(method: Method, path: Path) -> dict[str, str]:
-    """Takes over all weights. Returns what the checkpoint should say of it. Raises DataError when they do not fit."""
+    """Takes over all weights. Returns what the checkpoint should say of it.
+
+    Raises DataError when they do not fit, RecipeError when they stand for something else, CheckpointError when there is no
+    such model.
+    """
+    path = find_model(path)
     weights, info = _load(path)
     try:
         method.start_from(weights, info)
@@ -38,7 +42,7 @@ def start_from(method: Method, path: Path) -> dict[str, str]:
             f"'{path}' cannot be what training starts from: {reason} Give the weights (.safetensors) of a run of the "
             "same method with the same [model], or only take its U-Net over with --backbone-from."
         ) from error
-    return {"all_weights": _sha256(path)}
+    return {"all_weights": sha256_of(path)}
 
 
 def backbone_from(method: Method, path: Path) -> dict[str, str]:
@@ -46,16 +50,17 @@ def backbone_from(method: Method, path: Path) -> dict[str, str]:
 
     Returns what the checkpoint should say of it. Raises DataError when there is none, or one of other sizes.
     """
+    path = find_model(path)
     given = {_within(name): value for name, value in _load(path)[0].items() if _within(name)}
     wanted = {name: value for name, value in method.state_dict().items() if _within(name)}
     sizes = {_within(name): value.shape for name, value in wanted.items()}
     if not given or sizes != {name: value.shape for name, value in given.items()}:
         raise DataError(
             f"'{path}' holds no U-Net as this recipe has it. Give the weights (.safetensors) of a run whose [model] has "
-            "the same backbone and widths."
+            f"the same backbone and widths, for images of as many channels ({method.channels})."
         )
     method.load_state_dict({name: given[_within(name)] for name in wanted}, strict=False)
-    return {"backbone": _sha256(path)}
+    return {"backbone": sha256_of(path)}
 
 
 def former_stages_from(method: Method, path: Path, stages: Sequence[str]) -> dict[str, str]:
@@ -63,7 +68,7 @@ def former_stages_from(method: Method, path: Path, stages: Sequence[str]) -> dic
 
     Returns what the checkpoint should say of it. Raises DataError when no stage is before it or the weights do not fit.
     """
-    order = method.stages()
+    path, order = find_model(path), method.stages()
     first = next((i for i, stage in enumerate(order) if stage.name in stages), 0)
     trained = {id(module) for stage in order[:first] for module in stage.modules}
     prefixes = tuple(f"{name}." for name, module in method.named_modules() if id(module) in trained)
@@ -76,7 +81,7 @@ def former_stages_from(method: Method, path: Path, stages: Sequence[str]) -> dic
             f"same method with those parts alike, and --stages with one that others come before: {known or 'there is none'}."
         )
     method.load_state_dict(given, strict=False)
-    return {"former_stages": _sha256(path)}
+    return {"former_stages": sha256_of(path)}
 
 
 def _within(name: str) -> str:
@@ -96,7 +101,3 @@ def _load(path: Path) -> tuple[dict[str, Tensor], dict | None]:
             f"'{path}' cannot be what training starts from: {str(error).strip().splitlines()[0]} Give a file of weights "
             "(.safetensors)."
         ) from error
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -3,6 +3,7 @@
     python Training/train.py                                   lists the recipes
     python Training/train.py Training/recipes/prosona_compact.toml --set data.root=../data
     python Training/train.py prosona_compact --resume          goes on after an interruption, bit for bit on the CPU
+    python Training/train.py ambiguous_text_diff_compact --backbone-from prosona_compact
 
 A run folder (runs/NAME) gets for each stage: last.ckpt (everything to go on), best.safetensors (the weight average
 that scored best on the inner validation patients), metrics.csv and TensorBoard logs; and at the end

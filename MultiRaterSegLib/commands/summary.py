@@ -21,6 +21,9 @@ def print_summary(reports: dict[Path, Report]) -> None:
         point = ", ".join(f"{axis} {value:.1f}" for axis, value in zip("RAS", report.place_ras_mm))
         console.print(f"\n{report.label.capitalize()} at {point} mm\n")
         console.print(_table(report))
+        for outline in report.outlines:
+            if understood := outline.request.get("understood"):
+                console.print(f"{outline.title} was understood as: {understood}.", soft_wrap=True)
         for warning in report.warnings:
             console.print(f"Note: {warning}", soft_wrap=True)
         console.print(f"\nFiles: {folder.absolute()}", soft_wrap=True)

@@ -68,6 +68,7 @@ class DiffDPO(Method):
     follows_prompts: bool = True  # that of the paper's reference; an instance says what its own does
     Config: ClassVar[type] = Config
     starts_from_another: ClassVar[bool] = True
+    learns_from_preferences: ClassVar[bool] = True
 
     def __init__(self, config: Config, channels: int, labels: Sequence[str], experts: Sequence[Expert]):
         super().__init__()
@@ -157,11 +158,6 @@ class DiffDPO(Method):
 
     def align_loss(self, batch: Batch) -> dict[str, Tensor]:
         """Equation 6; "right" is the share of pairs that the policy already tells apart better than the reference."""
-        if batch.preferred is None:
-            raise RecipeError(
-                f"{self.title} learns from preferred masks, and these data have none. Make them with "
-                "Training/preferences.py and name the file in [data] preferences."
-            )
         with torch.no_grad():
             encoded = self.policy.encode(batch.image)
         winner, loser = batch.preferred[:, :1], batch.preferred[:, 1:]

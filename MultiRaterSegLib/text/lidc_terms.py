@@ -1,6 +1,7 @@
 """LIDC-IDRI's own terms for a nodule: nine properties that each reader rated, and sentences that state them."""
 
 import re
+from collections.abc import Iterable
 
 LIDC_TERMS: dict[str, tuple[str, ...]] = {
     "Subtlety": ("Extremely Subtle", "Moderately Subtle", "Fairly Subtle", "Moderately Obvious", "Obvious"),
@@ -43,13 +44,39 @@ def statement(name: str, rating: int) -> str:
 
 
 def split_statements(text: str) -> tuple[tuple[str, ...], str]:
-    """The statements in a text, in its order and LIDC's spelling, and what is left without them."""
-    found = tuple(_CANONICAL[match.casefold()] for match in _STATEMENT.findall(text))
+    """The statements in a text ("Texture: solid" as well), in its order and LIDC's spelling, and what is left without them."""
+    found = tuple(_canonical(*filter(None, match.groups())) for match in _STATEMENT.finditer(text))
     return found, " ".join(_STATEMENT.sub(" ", text).strip(" .").split())
 
 
-_ALL = [statement(name, k)[:-1] for name, terms in LIDC_TERMS.items() for k in range(1, len(terms) + 1)]
-_CANONICAL = {sentence.casefold(): f"{sentence}." for sentence in _ALL}
+def unknown_terms(text: str) -> tuple[str, ...]:
+    """Of each property that a text states without one of its terms, a sentence that lists them."""
+    named = dict.fromkeys(_BY_WORD[_word(match[1])] for match in _STATED.finditer(split_statements(text)[1]))
+    return tuple(f"LIDC's terms for {name} are: {', '.join(LIDC_TERMS[name])}." for name in named)
+
+
+def _word(text: str) -> str:
+    return "".join(text.casefold().split())
+
+
+def _canonical(name: str, term: str) -> str:
+    name = _BY_WORD[_word(name)]
+    terms = [known.casefold() for known in LIDC_TERMS[name]]
+    return statement(name, 1 + terms.index(" ".join(term.casefold().split())))
+
+
+def _any(texts: Iterable[str]) -> str:
+    return "|".join(re.escape(text).replace(r"\ ", r"\s+") for text in sorted(texts, key=len, reverse=True))
+
+
+_BY_WORD = {name.casefold(): name for name in LIDC_TERMS}
+_STATES = r"(?<!\w)(?:the\s+)?({name})\s*(?:\bis\b|:|=)\s*"
 _STATEMENT = re.compile(
-    rf"(?<!\w)({'|'.join(re.escape(s) for s in sorted(_ALL, key=len, reverse=True))})(?:\.|,|;|$)\s*", re.IGNORECASE
+    "|".join(
+        _STATES.format(name="internal\\s*structure" if name == "InternalStructure" else name)
+        + rf"({_any(terms)})(?:\.|,|;|$)\s*"
+        for name, terms in LIDC_TERMS.items()
+    ),
+    re.IGNORECASE,
 )
+_STATED = re.compile(_STATES.format(name=f"internal\\s*structure|{_any(LIDC_TERMS)}"), re.IGNORECASE)

@@ -8,16 +8,16 @@ their answers go on.
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import TextEncoderError
+from ..errors import TextEncoderError, UnsupportedRequest
 from .encoder import make_text_encoder
-from .lidc_terms import split_statements
+from .lidc_terms import split_statements, unknown_terms
 from .parser import understand
 from .slots import Slots, Understanding
 from .words import WordsEncoder, explained
@@ -159,10 +159,12 @@ def read_text(prompt: str) -> Understanding:
     Raises UnsupportedRequest where the rest names nothing that a style can change.
     """
     statements, rest = split_statements(prompt)
-    if not statements:
-        return understand(prompt)
-    read = understand(rest) if rest else Understanding(prompt, Slots())
-    return Understanding(prompt, read.slots, read.notes, read.not_understood, described=statements)
+    hints = unknown_terms(rest)
+    try:
+        read = understand(rest) if rest or not statements else Understanding(prompt, Slots())
+    except UnsupportedRequest as error:
+        raise UnsupportedRequest(" ".join((str(error), *hints))) from None
+    return replace(read, text=prompt, notes=(*read.notes, *hints), described=statements)
 
 
 understand_text = explained(read_text)
