@@ -268,7 +268,7 @@ def test_training_starts_stage_two_from_what_stage_one_learned(tmp_path):
         "frame": {"size": 32, "spacing_mm": 1.4},
         "batches": {"size": 4, "window": 32},
         "model": {"widths": [8, 8, 16, 16], "denoiser_widths": [4, 8, 8, 8], "time_steps": 20, "sampling_steps": 2},
-        "stage.consensus": {"steps": 2, "validate_every": 2},
+        "stage.consensus": {"steps": 2, "validate_every": 2, "frozen": []},
         "stage.experts": {"steps": 1, "validate_every": 1, "learning_rate": 1e-12, "final_learning_rate": 1e-12},
     }
     changes = [f"{section}.{key}={value}" for section, values in tiny.items() for key, value in values.items()]
