@@ -20,7 +20,6 @@ from Training.diffusion_plot import PANELS, Row, curves, plot_curves
 from Training.diffusion_settings import Setting, adjusted, score_samples
 from Training.evaluate_control import main as evaluate_control
 from Training.evaluate_diffusion import main as evaluate_diffusion
-from Training.evaluate_diffusion import named_models
 from Training.slice_predictions import draw_lesion
 
 
@@ -95,17 +94,17 @@ def test_the_grid_of_settings_is_scored_with_intervals_and_differences(tmp_path,
     assert "preference" in capsys.readouterr().err
 
 
-def test_models_are_called_as_said_or_by_their_recipe_and_no_two_alike(tmp_path):
-    runs = []
+def test_two_runs_are_two_rows_called_by_their_folders_and_no_two_are_alike(tmp_path, data, capsys):
     for name in ("first", "second"):
-        info = {"recipe": {"name": name}}
-        save_checkpoint(tmp_path / name / "best.safetensors", tiny_method("ambiguous_text_diff"), FRAME, info)
-        runs.append(str(tmp_path / name))
-    named = named_models([runs[0], f"mine={runs[1]}"])
-    assert named == {"first": Path(runs[0]) / "best.safetensors", "mine": Path(runs[1]) / "best.safetensors"}
-    assert list(named_models(runs)) == ["first", "second"]
-    with pytest.raises(DataError, match="'first'.*NAME="):
-        named_models([runs[0], f"first={runs[1]}"])
+        save_checkpoint(tmp_path / name / "best.safetensors", tiny_method("ambiguous_text_diff"), FRAME, {})
+    runs, out = [str(tmp_path / name) for name in ("first", "second")], tmp_path / "out"
+    options = ["--data", str(data), "--limit", "1", "--samples", "1", "--steps", "1", "--out", str(out)]
+    assert evaluate_diffusion([*runs, *options]) == 0
+    with np.load(out / "per_slice.npz") as kept:
+        assert {key.split(",")[0] for key in kept if key != "patient"} == {"first", "second"}
+    capsys.readouterr()
+    assert evaluate_diffusion([runs[0], f"first={runs[1]}", *options]) == 2
+    assert "Two models are called 'first'" in capsys.readouterr().err
 
 
 def test_numbers_that_make_no_sense_are_refused_before_anything_is_loaded(capsys):

@@ -21,7 +21,7 @@ from MultiRaterSegLib.method import Expert, Method
 from Training import evaluate as command
 from Training import evaluation_options, slice_predictions
 from Training.bootstrap import calibration_estimate, mean_estimate, paired_calibration, paired_difference
-from Training.data import load_data
+from Training.data import DATASETS, load_data
 from Training.data.lidc_slices import LidcSlices
 from Training.evaluation import Evaluation, evaluate, readers
 from Training.recipe import load_recipe
@@ -374,6 +374,17 @@ def test_the_test_fold_is_not_looked_at_unnoticed(run, tmp_path, capsys):
     path = planted(tmp_path / "fold3.npz", n=4, patients=2)
     assert run("--data", path, "--out", tmp_path / "out") == 0
     assert "docs/fold3_log.md" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_only_a_fold_of_lidcs_patients_is_the_test_fold_and_simulated_scans_have_their_outlines(
+    name, monkeypatch, capsys
+):
+    module = importlib.import_module("Training.compare")
+    monkeypatch.setattr(module, "run", lambda options: "")
+    assert module.main(["model", "--data-set", name, "--folds", "3"]) == 0
+    reminded = evaluation_options.REMINDER in capsys.readouterr().out
+    assert reminded == any(part in name for part in ("lidc", "simulated"))
 
 
 @pytest.mark.parametrize(

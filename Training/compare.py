@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from MultiRaterSegLib.errors import DataError
-from Training.evaluation_options import evaluation_options, run_on_slices
+from Training.evaluation_options import evaluation_options, labelled, run_on_slices
 
 CONTEXT = {"lidc": "LIDC-IDRI", "npc": "NPC-170", "none": None}
 TIMED_SLICES, TIMED_SAMPLES = 5, 10
@@ -60,24 +60,6 @@ def run(options: argparse.Namespace) -> str:
     plot_comparison(options.out / "compare.png", entries, title)
     plot_examples(options.out / "examples.png", task.slices, task.examples, shown)
     return f"{text}\nWritten to {options.out}"
-
-
-def labelled(models: list[str]) -> dict[str, str]:
-    """{label: model} of "LABEL=MODEL" or "MODEL", which is called by its file or run folder. Raises DataError where two
-    have one label."""
-    found: dict[str, str] = {}
-    for text in models:
-        label, said, model = text.partition("=")
-        if not said or not label:
-            model = text
-            path = Path(model)
-            label = path.parent.name if path.stem == "best" and path.parent.name else path.stem
-        if label in found:
-            raise DataError(f"Two models are called '{label}'. Name them: LABEL=MODEL.")
-        if not label or "/" in label:
-            raise DataError(f"'{text}': a label names a folder, so it must not be empty or hold '/'.")
-        found[label] = model
-    return found
 
 
 def _evaluation(checkpoint, task, record: dict, folder: Path):

@@ -21,16 +21,14 @@ import dataclasses
 import itertools
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from MultiRaterSegLib.errors import DataError
 from Training.command import positive
-from Training.evaluation_options import run_on_slices, slice_options
+from Training.evaluation_options import labelled, run_on_slices, slice_options
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,12 +54,13 @@ def run(options: argparse.Namespace) -> str:
     """Evaluates everything, writes the files and returns the table."""
     from rich.progress import track
 
-    from MultiRaterSegLib.checkpoint import load_checkpoint
+    from MultiRaterSegLib.checkpoint import find_model, load_checkpoint
     from MultiRaterSegLib.predictor import choose_device
     from Training.chosen_slices import choose_rows, data_names, load_slices, subset_words
     from Training.diffusion_plot import Row
     from Training.diffusion_settings import Setting, reads_text, score_setting
 
+    models = {name: find_model(model) for name, model in labelled(options.models).items()}  # a missing one is told now
     slices = load_slices(options)
     rows = choose_rows(slices, options)[:: options.every][: options.limit]
     about = f"{', '.join(data_names(options))}, {subset_words(options)}: {len(rows)} slices, seed {options.seed}"
@@ -70,7 +69,7 @@ def run(options: argparse.Namespace) -> str:
     settings = itertools.product(options.text, options.sampler, options.steps, options.preference, options.guidance)
     settings = [Setting(*values) for values in settings]
     device, found, seconds = choose_device("auto"), [], {}
-    for name, path in named_models(options.models).items():
+    for name, path in models.items():
         checkpoint = load_checkpoint(path, device)
         texts = reads_text(checkpoint.method)
         for setting in dict.fromkeys(s if texts else dataclasses.replace(s, text=None) for s in settings):
@@ -85,23 +84,6 @@ def run(options: argparse.Namespace) -> str:
             seconds[row.drawn] = (time.process_time() - began) / len(rows)
             text = write(options.out, found, slices.patient[rows], about, seconds)
     return f"{text}\nWritten to {options.out}"
-
-
-def named_models(given: Sequence[str]) -> dict[str, Path]:
-    """Each NAME=MODEL or MODEL -> its file by name. Raises CheckpointError where there is none, DataError for a name that two
-    of them have."""
-    from MultiRaterSegLib.model_file import find_model, read_info
-    from Training.evaluation_run import name_of
-
-    models: dict[str, Path] = {}
-    for text in given:
-        name, _, model = text.rpartition("=")
-        path = find_model(model)
-        name = name or name_of(read_info(path), path.stem)
-        if name in models:
-            raise DataError(f"Two models are called '{name}'. Tell them apart: NAME={model}")
-        models[name] = path
-    return models
 
 
 def write(out: Path, found: list, patient: np.ndarray, about: str, seconds: dict[str, float]) -> str:

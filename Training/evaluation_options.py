@@ -4,10 +4,14 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from MultiRaterSegLib.errors import DataError
+
 from .command import command_parser, positive, run_command
 
 KINDS = ("noise", "blur", "gamma", "acquisition")
-LIDC = ("lidc_slices", "lidc_described", "lidc_full_prompt")
+LIDC = ("lidc_", "simulated")
+"""What the names of data sets begin with that hold LIDC-IDRI's patients, or their outlines."""
+
 TEST_FOLD = 3
 REMINDER = f"Reminder: fold {TEST_FOLD} is the test fold. Every look at it is a line in docs/fold3_log.md."
 
@@ -61,6 +65,24 @@ def evaluation_options(file: str, doc: str) -> argparse.ArgumentParser:
     return parser
 
 
+def labelled(models: list[str]) -> dict[str, str]:
+    """{label: model} of "LABEL=MODEL" or "MODEL", which is called by its file or run folder. Raises DataError where two
+    have one label."""
+    found: dict[str, str] = {}
+    for text in models:
+        label, said, model = text.partition("=")
+        if not said or not label:
+            model = text
+            path = Path(model)
+            label = path.parent.name if path.stem == "best" and path.parent.name else path.stem
+        if label in found:
+            raise DataError(f"Two models are called '{label}'. Name them: LABEL=MODEL.")
+        if not label or "/" in label:
+            raise DataError(f"'{text}': a label names a folder, so it must not be empty or hold '/'.")
+        found[label] = model
+    return found
+
+
 def run_on_slices(parser: argparse.ArgumentParser, run: Callable, arguments: list[str] | None) -> int:
     """`run_command` of a parser with `data_options`: ends with a usage message where the data are not said, or said
     twice, and reminds of the test fold."""
@@ -73,7 +95,7 @@ def run_on_slices(parser: argparse.ArgumentParser, run: Callable, arguments: lis
             )
         if options.data_set and not options.folds:
             parser.error("--data-set needs --folds N ...")
-        of_lidc = options.data_set in LIDC and TEST_FOLD in options.folds
+        of_lidc = (options.data_set or "").startswith(LIDC) and TEST_FOLD in options.folds
         if of_lidc or any(path.name == f"fold{TEST_FOLD}.npz" for path in options.data):
             print(REMINDER)
         return run(options)

@@ -17,7 +17,6 @@ from .data import DATASETS
 from .data.simulated import simulate_acquisitions
 from .data.slices import Slices
 from .evaluation import Evaluation, evaluate
-from .evaluation_options import LIDC
 from .example_slices import Shown, example_rows
 from .recipe import DataSettings, Recipe, load_recipe
 from .robustness import acquired_planes, corrupted_planes, evaluate_conditions
@@ -30,7 +29,12 @@ from .slice_predictions import (
     predict_slices,
 )
 
-SAME_FOLDS = (*LIDC, *(name for name in DATASETS if name.startswith("simulated")))
+SAME_FOLDS = (
+    "lidc_slices",
+    "lidc_described",
+    "lidc_full_prompt",
+    *(name for name in DATASETS if name.startswith("simulated")),
+)
 """Data sets whose folds hold the same patients."""
 
 
@@ -82,12 +86,7 @@ def load_task(options: argparse.Namespace) -> Task:
 
 def model_name(checkpoint: Checkpoint) -> str:
     """A run's best.safetensors is called by its recipe."""
-    return name_of(checkpoint.info, checkpoint.name)
-
-
-def name_of(info: dict, file: str) -> str:
-    """As `model_name`, by a file's header and name without suffix."""
-    return info.get("recipe", {}).get("name", "best") if file == "best" else file
+    return checkpoint.info.get("recipe", {}).get("name", "best") if checkpoint.name == "best" else checkpoint.name
 
 
 def about(checkpoint: Checkpoint, task: Task) -> dict:
