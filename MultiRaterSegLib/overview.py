@@ -29,8 +29,6 @@ OVERLAY_STRENGTH = 0.85
 
 DPI = 125
 UPSAMPLING = 8
-MIDDLE = 0.5 + 1e-3
-"""Outlines run where just over half of the samples include the place: at voxel centres, exactly the majority's mask."""
 
 
 def write_overview(path: str | Path, result: LesionResult) -> None:
@@ -88,7 +86,13 @@ def _draw_outlines(axes: "Axes", view: SliceView, row: int) -> None:
         if (inside > 0.5).any():
             x, y, fine = _upsampled(inside, view, order=3)
             lines = {"colors": [colors[name]], "linewidths": width, "linestyles": [_dashes(prediction)]}
-            axes.contour(x, y, fine, [MIDDLE], **lines)
+            axes.contour(x, y, fine, [_middle(len(prediction.samples))], **lines)
+
+
+def _middle(samples: int) -> float:
+    """The share of the samples at which outlines run: between a half and the next larger share that there can be. At voxel
+    centres that is exactly the majority's mask, and where samples are evenly split the line does not waver."""
+    return (samples // 2 + 0.5) / samples
 
 
 def _dashes(prediction: Prediction, scale: float = 1.0) -> tuple[float, tuple[float, ...]] | str:

@@ -78,6 +78,21 @@ def test_outlines_separate_the_voxels_inside_from_those_outside():
     assert np.array_equal(inside, view.inside["consensus"][view.main_row] > 0.5)
 
 
+def test_the_line_does_not_waver_where_the_samples_are_evenly_split():
+    """Half of them outline a square, the others only its middle: the outline is the middle's, one closed line."""
+    from dataclasses import replace
+
+    made = result()
+    samples = np.zeros((4, *made.consensus.samples.shape[1:]), bool)
+    samples[:, 3:6, 25:35, 25:35] = True
+    samples[:2, 3:6, 15:45, 15:45] = True
+    split = replace(made, consensus=replace(made.consensus, samples=samples), styles={}, ranked=())
+    view = SliceView.of(split)
+    [line] = contours(draw_overview(split).axes[3 * view.rows().index(view.main_row) + 1])
+    assert np.ptp(line, axis=0) == pytest.approx([10 * 0.8] * 2, abs=0.8)
+    assert (line[0] == line[-1]).all()
+
+
 def test_a_lung_is_shown_in_a_lung_window_and_other_scans_by_percentiles():
     from dataclasses import replace
 
